@@ -1,0 +1,1 @@
+"""Changke 常客: the open member platform for retail."""

@@ -1,0 +1,1 @@
+"""Layer `entry`; see docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""Layer `kernel`; see docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""Layer `modules`; see docs/architecture.md."""
