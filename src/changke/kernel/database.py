@@ -1,0 +1,182 @@
+"""The database: one pool, one way to open a transaction, and the only place that commits.
+
+`Tx` is what every command and query receives. Announcements made on it are written to the event log as the last act
+before the commit, under the locks of their lanes (see `changke.kernel.log`), so they exist exactly when the rows do.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from changke.kernel import log
+from changke.kernel.errors import BUSY, Refusal
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+WAKE_CHANNEL = "changke_log"
+_WAKE_INTERVAL_SECONDS = 0.02
+_WAITERS_PER_CONNECTION = 4
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class Tx:
+    """One open transaction. Nothing but the kernel commits or rolls it back."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.sql = connection
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        self.raw: psycopg.Connection[Any] = driver
+        self._announced = log.Outbox()
+
+    def announce(self, *announcements: log.Announcement) -> None:
+        """Add announcements to the event log; they appear when the transaction commits."""
+        self._announced.add(announcements)
+
+    def announce_packed(self, topic: str, lane: int, items: Sequence[bytes]) -> None:
+        """Add announcements of one topic and lane that are JSON already (hot paths)."""
+        self._announced.add_packed(topic, lane, items)
+
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """COPY rows into a table; None is NULL, texts are escaped, everything else is written by `str`."""
+        lines = ["\t".join([_copy_field(value) for value in row]) for row in rows]
+        if lines:
+            self.copy_text(table, columns, ("\n".join(lines) + "\n").encode())
+
+    def copy_text(self, table: str, columns: Sequence[str], data: bytes) -> None:
+        """COPY lines that are in PostgreSQL's text format already into a table."""
+        with self.raw.cursor() as cursor, cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+            copy.write(data)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what was done inside, announcements too, when it raises; the transaction itself goes on."""
+        mark = self._announced.mark()
+        try:
+            with self.sql.begin_nested():
+                yield
+        except BaseException:
+            self._announced.back_to(mark)
+            raise
+
+    def flush_announcements(self) -> int:
+        """Write what was announced so far to the event log; called by the kernel just before the commit."""
+        return self._announced.flush(self.raw)
+
+
+def _copy_field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_COPY_ESCAPES)
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, bytes):
+        return "\\\\x" + value.hex()
+    return str(value)
+
+
+class Database:
+    """A bounded pool of connections to one PostgreSQL."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        pool_timeout_seconds: float = 2.0,
+        lock_timeout_ms: int = 2000,
+        statement_timeout_ms: int = 60000,
+        application_name: str = "changke",
+    ) -> None:
+        options = (
+            f"-c timezone=UTC -c lock_timeout={lock_timeout_ms} -c statement_timeout={statement_timeout_ms}"
+            f" -c idle_in_transaction_session_timeout=60000 -c default_toast_compression=pglz"
+        )
+        self.url = url
+        self._engine = sa.create_engine(
+            url.replace("postgresql://", "postgresql+psycopg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout_seconds,
+            pool_pre_ping=True,
+            connect_args={"application_name": application_name, "options": options, "connect_timeout": 5},
+        )
+        self._places = threading.BoundedSemaphore(pool_size * (1 + _WAITERS_PER_CONNECTION))
+        self._woken_at = 0.0
+
+    @contextmanager
+    def transaction(self, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int | None = None) -> Iterator[Tx]:
+        """Open a READ COMMITTED transaction; commit at the end, roll back when the block raises.
+
+        Refuses with `busy` (503) at once when too many already wait for a connection, or after the pool's timeout.
+        """
+        with self._connection() as connection:
+            with connection.begin():
+                tx = Tx(connection)
+                for name, value in (("lock_timeout", lock_timeout_ms), ("statement_timeout", statement_timeout_ms)):
+                    if value is not None:
+                        tx.raw.execute(f"SET LOCAL {name} = {int(value)}")
+                yield tx
+                announced = tx.flush_announcements()
+            if announced:
+                self._wake_readers(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Tx]:
+        """Open a REPEATABLE READ, READ ONLY transaction: one consistent picture for audits and reports."""
+        with self._connection() as connection:
+            isolated = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with isolated.begin():
+                yield Tx(isolated)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Tx]:
+        """Open a transaction that is always rolled back: for dry runs, which leave no trace."""
+        with self._connection() as connection:
+            trial = connection.begin()
+            try:
+                yield Tx(connection)
+            finally:
+                trial.rollback()
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        if not self._places.acquire(blocking=False):
+            raise Refusal(BUSY, need=1)
+        try:
+            try:
+                connection = self._engine.connect()
+            except PoolTimeout:
+                raise Refusal(BUSY, need=1) from None
+            with connection:
+                yield connection
+        finally:
+            self._places.release()
+
+    def _wake_readers(self, connection: sa.Connection) -> None:
+        """Hint that there is news. After the commit and not inside it: NOTIFY there would queue all commits."""
+        now = time.monotonic()
+        if now - self._woken_at < _WAKE_INTERVAL_SECONDS:
+            return
+        self._woken_at = now
+        connection.exec_driver_sql(f"NOTIFY {WAKE_CHANNEL}")
+        connection.commit()

@@ -1,0 +1,195 @@
+"""What points owe: IFRS 15 B39-B43 (customer options), breakage (B44-B47) estimated by issue month, true-up. Pure.
+
+The price of a sale is shared between the goods and the points by relative stand-alone price; the points' share is a
+contract liability, turned into revenue as points are redeemed, in proportion to all that are expected ever to be.
+What will never be redeemed (breakage) is estimated from how earlier issue months ran off: a chain ladder in its
+survival form. Of the points alive at the start of their k-th month, a share is redeemed and a share lapses; the shares
+are pooled over every issue month that has lived that month to its end. Points alive now are run through the shares of
+the months still ahead of them. Beyond what has been observed, a prior says how much of the rest is still redeemed;
+it is 1 by default: what has not been seen is not counted as breakage (the constraint of IFRS 15.56).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+
+from changke.kernel.money import split
+
+MONTHS_MAX = 240
+_DIGITS = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A sale's price shared between what was handed over and the points promised, in minor units."""
+
+    goods_minor: int
+    points_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The points of one issue month. ``redeemed[k]`` and ``lapsed[k]`` fell in the k-th month of their life.
+
+    Months are counted as ``year * 12 + month - 1``. Lapsed is whatever left without being redeemed: expired, clawed
+    back, adjusted away. The lists reach the month of the report, which may still be open.
+    """
+
+    month: int
+    issued: int
+    redeemed: tuple[int, ...]
+    lapsed: tuple[int, ...]
+
+    @property
+    def outstanding(self) -> int:
+        """Points of this month still alive (never below zero: a debt is not a negative promise)."""
+        return max(self.issued - sum(self.redeemed) - sum(self.lapsed), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Share of the points alive at the start of each month of life that is redeemed, and that lapses, in it."""
+
+    redeemed: tuple[Decimal, ...]
+    lapsed: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one issue month still owes. ``breakage`` are points alive that are not expected to be redeemed."""
+
+    month: int
+    issued: int
+    redeemed: int
+    lapsed: int
+    outstanding: int
+    expected: int
+    breakage: int
+    liability_minor: int
+    recognised_minor: int
+
+    @property
+    def expected_total(self) -> int:
+        """Points of this issue month expected to be redeemed ever."""
+        return self.redeemed + self.expected
+
+
+def allocate(*, price_minor: int, goods_price_minor: int, points_price_minor: int) -> Allocation:
+    """Share a transaction price by relative stand-alone selling price; the parts sum exactly."""
+    assert price_minor >= 0
+    assert goods_price_minor >= 0
+    assert points_price_minor >= 0
+    goods, points = split(price_minor, [goods_price_minor, points_price_minor])
+    return Allocation(goods, points)
+
+
+def stand_alone_price(*, points: int, expected: int | None = None, minor: int, per_points: int) -> int:
+    """Stand-alone price of points: those expected to be redeemed, at their money value (``minor`` per ``per_points``)."""
+    assert per_points > 0
+    return _half_up(Fraction((points if expected is None else expected) * minor, per_points))
+
+
+def recognised(*, allocated_minor: int, redeemed: int, expected_total: int) -> int:
+    """Cumulative revenue: the allocated price by the share of all expected redemptions that has happened.
+
+    The expectation may change each period; recomputing the cumulative figure with the new one is the true-up.
+    """
+    assert allocated_minor >= 0
+    assert redeemed >= 0
+    if expected_total <= 0:
+        return allocated_minor
+    return min(_half_up(Fraction(allocated_minor * redeemed, expected_total)), allocated_minor)
+
+
+def revenue_of_period(*, before_minor: int, allocated_minor: int, redeemed: int, expected_total: int) -> int:
+    """Revenue of a period including its true-up: the new cumulative figure less what was recognised before."""
+    return recognised(allocated_minor=allocated_minor, redeemed=redeemed, expected_total=expected_total) - before_minor
+
+
+def pattern(cohorts: Sequence[Cohort], *, closed_before: int) -> Pattern:
+    """Pool the run-off of all issue months over the months of life that ended before month ``closed_before``."""
+    alive, redeemed, lapsed = [0] * MONTHS_MAX, [0] * MONTHS_MAX, [0] * MONTHS_MAX
+    for cohort in cohorts:
+        left = cohort.issued
+        for age in range(min(closed_before - cohort.month, len(cohort.redeemed), MONTHS_MAX)):
+            alive[age] += max(left, 0)
+            redeemed[age] += cohort.redeemed[age]
+            lapsed[age] += cohort.lapsed[age]
+            left -= cohort.redeemed[age] + cohort.lapsed[age]
+    seen = max((age + 1 for age in range(MONTHS_MAX) if alive[age] > 0), default=0)
+    return Pattern(
+        redeemed=tuple(_share(redeemed[age], alive[age]) for age in range(seen)),
+        lapsed=tuple(_share(lapsed[age], alive[age]) for age in range(seen)),
+    )
+
+
+def expected_further(cohort: Cohort, run_off: Pattern, *, month: int, prior: Decimal = Decimal(1)) -> int:
+    """Points of a cohort alive now that are expected to be redeemed yet, from the present month of life onwards."""
+    assert 0 <= prior <= 1
+    with localcontext() as context:
+        context.prec = _DIGITS
+        alive, expected = Decimal(cohort.outstanding), Decimal(0)
+        for age in range(max(month - cohort.month, 0), len(run_off.redeemed)):
+            take = min(run_off.redeemed[age], Decimal(1))
+            lose = min(run_off.lapsed[age], 1 - take)
+            expected += alive * take
+            alive *= 1 - take - lose
+        expected += alive * prior
+        rounded = int(expected.to_integral_value(rounding=ROUND_HALF_UP))
+    return min(rounded, cohort.outstanding)
+
+
+def estimate(
+    cohorts: Sequence[Cohort],
+    *,
+    month: int,
+    minor: int,
+    per_points: int,
+    prior: Decimal = Decimal(1),
+    sales_minor: Mapping[int, int] | None = None,
+) -> list[Estimate]:
+    """The liability of every issue month at ``month`` (the present, still open one).
+
+    ``sales_minor`` has the price of the goods sold with the points, by issue month: with it the price is shared by
+    relative stand-alone price; without it points stand at their own stand-alone price, the most they can be.
+    """
+    run_off = pattern(cohorts, closed_before=month)
+    answer = []
+    for cohort in sorted(cohorts, key=lambda one: one.month):
+        expected = expected_further(cohort, run_off, month=month, prior=prior)
+        total = sum(cohort.redeemed) + expected
+        price = stand_alone_price(points=total, minor=minor, per_points=per_points)
+        sold = (sales_minor or {}).get(cohort.month)
+        allocated = (
+            price
+            if sold is None
+            else allocate(price_minor=sold, goods_price_minor=sold, points_price_minor=price).points_minor
+        )
+        done = recognised(allocated_minor=allocated, redeemed=sum(cohort.redeemed), expected_total=total)
+        answer.append(
+            Estimate(
+                month=cohort.month,
+                issued=cohort.issued,
+                redeemed=sum(cohort.redeemed),
+                lapsed=sum(cohort.lapsed),
+                outstanding=cohort.outstanding,
+                expected=expected,
+                breakage=cohort.outstanding - expected,
+                liability_minor=allocated - done,
+                recognised_minor=done,
+            )
+        )
+    return answer
+
+
+def _share(part: int, whole: int) -> Decimal:
+    with localcontext() as context:
+        context.prec = _DIGITS
+        return Decimal(part) / Decimal(whole) if whole > 0 else Decimal(0)
+
+
+def _half_up(value: Fraction) -> int:
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
