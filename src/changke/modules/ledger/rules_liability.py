@@ -87,7 +87,7 @@ def allocate(*, price_minor: int, goods_price_minor: int, points_price_minor: in
 
 
 def stand_alone_price(*, points: int, expected: int | None = None, minor: int, per_points: int) -> int:
-    """Stand-alone price of points: those expected to be redeemed, at their money value (``minor`` per ``per_points``)."""
+    """Stand-alone price: the points expected to be redeemed, at ``minor`` units of money per ``per_points`` points."""
     assert per_points > 0
     return _half_up(Fraction((points if expected is None else expected) * minor, per_points))
 
