@@ -1,0 +1,1 @@
+"""Routes of activity: events and their types, orders, catalogue, sources, rejects."""
