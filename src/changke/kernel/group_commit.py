@@ -63,15 +63,20 @@ class GroupCommit(Generic[Request, Answer]):
         if not batch:
             return
         try:
-            with self._database.transaction() as tx:
-                answers = self._verb(tx, [place.request for place in batch])
-            assert len(answers) == len(batch)
-            for place, answer in zip(batch, answers, strict=True):
-                place.answer = answer
-        except BaseException as defect:
-            for place in batch:
-                place.defect = defect
-            raise
+            self._run(batch)
         finally:
             for place in batch:
                 place.done.set()
+
+    def _run(self, batch: list[_Place[Request, Answer]]) -> None:
+        try:
+            with self._database.transaction() as tx:
+                answers = self._verb(tx, [place.request for place in batch])
+            for place, answer in zip(batch, answers, strict=True):
+                place.answer = answer
+        except Exception as defect:  # noqa: BLE001 - handed to the caller it belongs to
+            if len(batch) > 1:  # one caller's defect is not the others'
+                for place in batch:
+                    self._run([place])
+            else:
+                batch[0].defect = defect
