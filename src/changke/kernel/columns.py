@@ -29,7 +29,9 @@ def money_minor(name: str, *, nullable: bool = False, **options: Any) -> sa.Colu
 
 def currency(name: str = "currency", *, nullable: bool = False) -> tuple[sa.Column[Any], sa.CheckConstraint]:
     """An ISO 4217 code; use as `*currency()`."""
-    return sa.Column(name, sa.Text, nullable=nullable), sa.CheckConstraint(f"{name} ~ '^[A-Z]{{3}}$'", name=f"{name}_iso")
+    return sa.Column(name, sa.Text, nullable=nullable), sa.CheckConstraint(
+        f"{name} ~ '^[A-Z]{{3}}$'", name=f"{name}_iso"
+    )
 
 
 def text_code(

@@ -120,7 +120,9 @@ class Database:
         self._woken_at = 0.0
 
     @contextmanager
-    def transaction(self, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int | None = None) -> Iterator[Tx]:
+    def transaction(
+        self, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int | None = None
+    ) -> Iterator[Tx]:
         """Open a READ COMMITTED transaction; commit at the end, roll back when the block raises.
 
         Refuses with `busy` (503) at once when too many already wait for a connection, or after the pool's timeout.

@@ -77,13 +77,17 @@ def _plain(value: object) -> object:
 
 
 INVALID_VALUE = RefusalCode("invalid_value", 422, Text("{field} is not valid: {reason}", "{field} 的值无效：{reason}"))
-INVALID_JSON = RefusalCode("invalid_json", 400, Text("{field} is not JSON we accept: {reason}", "{field} 不是可接受的 JSON：{reason}"))
+INVALID_JSON = RefusalCode(
+    "invalid_json", 400, Text("{field} is not JSON we accept: {reason}", "{field} 不是可接受的 JSON：{reason}")
+)
 MISSING_FIELD = RefusalCode("missing_field", 422, Text("{field} is missing", "缺少 {field}"))
 MISSING_TIME_ZONE = RefusalCode(
     "missing_time_zone", 422, Text("{field} has no time zone: {have}", "{field} 没有时区：{have}")
 )
 UNKNOWN_CURRENCY = RefusalCode(
-    "unknown_currency", 422, Text("{have} is not an ISO 4217 currency ({field})", "{have} 不是 ISO 4217 货币代码（{field}）")
+    "unknown_currency",
+    422,
+    Text("{have} is not an ISO 4217 currency ({field})", "{have} 不是 ISO 4217 货币代码（{field}）"),
 )
 OUT_OF_RANGE = RefusalCode(
     "out_of_range", 422, Text("{field} is {have}; it must be within {need}", "{field} 为 {have}，必须在 {need} 之内")
@@ -92,16 +96,16 @@ NOT_FOUND = RefusalCode("not_found", 404, Text("no such {what}: {have}", "找不
 UNAUTHENTICATED = RefusalCode(
     "unauthenticated", 401, Text("this call needs a valid API key", "此调用需要有效的 API 密钥")
 )
-FORBIDDEN = RefusalCode(
-    "forbidden", 403, Text("this key does not have the permission {need}", "此密钥没有权限 {need}")
-)
+FORBIDDEN = RefusalCode("forbidden", 403, Text("this key does not have the permission {need}", "此密钥没有权限 {need}"))
 CONFLICT_IDEMPOTENCY = RefusalCode(
     "idempotency_conflict",
     409,
     Text("{have} was already used with another body", "{have} 已用于不同的内容"),
 )
 BUSY = RefusalCode("busy", 503, Text("too much at once; try again in {need} s", "系统繁忙，请在 {need} 秒后重试"))
-TOO_LARGE = RefusalCode("too_large", 413, Text("{field} has {have} bytes; at most {need}", "{field} 有 {have} 字节，最多 {need}"))
+TOO_LARGE = RefusalCode(
+    "too_large", 413, Text("{field} has {have} bytes; at most {need}", "{field} 有 {have} 字节，最多 {need}")
+)
 RATE_LIMITED = RefusalCode(
     "rate_limited", 429, Text("too many calls; try again in {need} s", "调用过于频繁，请在 {need} 秒后重试")
 )

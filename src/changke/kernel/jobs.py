@@ -25,12 +25,19 @@ class Job:
     attempts: int
 
 
-def enqueue(tx: Tx, *, queue: str, payloads: Sequence[dict[str, Any]], due_at: datetime, keys: Sequence[str] | None = None) -> int:
+def enqueue(
+    tx: Tx, *, queue: str, payloads: Sequence[dict[str, Any]], due_at: datetime, keys: Sequence[str] | None = None
+) -> int:
     """Add jobs in one statement; a key that already waits in the queue is not added again. Returns how many were."""
     return tx.raw.execute(
         "INSERT INTO kernel.job (queue, key, payload, due_at)"
         " SELECT %s, key, payload, %s FROM unnest(%s::text[], %s::json[]) AS j (key, payload) ON CONFLICT DO NOTHING",
-        (queue, due_at, list(keys or [None] * len(payloads)), [dumps(payload).decode() for payload in payloads]),
+        (
+            queue,
+            due_at,
+            list(keys) if keys else [None] * len(payloads),
+            [dumps(payload).decode() for payload in payloads],
+        ),
     ).rowcount
 
 

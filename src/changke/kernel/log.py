@@ -144,7 +144,7 @@ def consume(
             return len(deliveries)
     except psycopg.OperationalError:
         raise
-    except Exception as defect:  # noqa: BLE001 - whatever a handler raises, its lane must go on
+    except Exception as defect:  # whatever a handler raises, its lane must go on
         if _is_passing(defect):
             raise
         _logger.warning("batch_failed", group=group, error=repr(defect)[:500])
@@ -168,7 +168,7 @@ def _one_by_one(
                     with tx.savepoint():
                         handler(tx, [delivery])
                     delivered += 1
-                except Exception as defect:  # noqa: BLE001 - kept in the dead letters with its error
+                except Exception as defect:  # kept in the dead letters with its error
                     if _is_passing(defect):
                         raise
                     _bury(tx, group, delivery, defect)
@@ -198,7 +198,10 @@ def _next_rows(tx: "Tx", group: str, lanes: Sequence[int], limit: int) -> list[_
 def _unpack(rows: Sequence[_Row], topics: Sequence[str]) -> list[Delivered]:
     wanted = set(topics)
     return [
-        Delivered(topic, lane, seq, data) for lane, seq, topic, payload in rows if topic in wanted for data in payload or ()
+        Delivered(topic, lane, seq, data)
+        for lane, seq, topic, payload in rows
+        if topic in wanted
+        for data in payload or ()
     ]
 
 
@@ -237,7 +240,8 @@ def retry_dead_letters(tx: "Tx", *, group: str, handler: Handler, limit: int = 1
 def backlog(tx: "Tx") -> list[tuple[str, int, float]]:
     """Return (group, rows waiting, age in seconds of the oldest waiting row) for every consumer group."""
     return tx.raw.execute(
-        "SELECT p.consumer_group, count(e.seq), coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8"
+        "SELECT p.consumer_group, count(e.seq),"
+        " coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8"
         " FROM kernel.log_position p LEFT JOIN kernel.event_log e ON e.lane = p.lane AND e.seq > p.seq"
         " GROUP BY p.consumer_group ORDER BY 1"
     ).fetchall()

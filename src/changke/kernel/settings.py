@@ -1,4 +1,4 @@
-"""Settings: one frozen object, read once from the environment (CHANGKE_*) and from `changke.toml` in the home folder."""
+"""Settings: one frozen object, read once from the environment (CHANGKE_*) and from `changke.toml` at home."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     lock_timeout_ms: int = Field(default=2000, ge=10, le=60000, description="longest wait for a member's lock")
     statement_timeout_ms: int = Field(default=60000, ge=100, le=3_600_000, description="longest statement of a request")
     lanes: str = Field(default="0-15", description="lanes of the event log this worker reads, as in 0-7")
-    default_region: str = Field(default="CN", min_length=2, max_length=2, description="region of phones without a prefix")
+    default_region: str = Field(
+        default="CN", min_length=2, max_length=2, description="region of phones without a prefix"
+    )
     timezone: str = Field(default="Asia/Shanghai", description="time zone of the programme")
     language: str | None = Field(default=None, description="zh or en for the command line; empty: from LANG")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

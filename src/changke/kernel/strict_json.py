@@ -87,7 +87,7 @@ def _survey(value: Any, depth: int) -> int:
         for child in value.values():
             if type(child) is dict or type(child) is list:
                 count += _survey(child, depth - 1)
-            elif type(child) is float and abs(child) > BIGINT_MAX or type(child) is int and abs(child) > BIGINT_MAX:
+            elif (type(child) is float and abs(child) > BIGINT_MAX) or (type(child) is int and abs(child) > BIGINT_MAX):
                 raise ValueError
         return count
     if type(value) is list:

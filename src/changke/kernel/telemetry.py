@@ -16,10 +16,14 @@ http_seconds = Histogram("changke_http_seconds", "Seconds an HTTP request took",
 events_taken = Counter("changke_events", "Events taken in", ("source", "status"), registry=registry)
 postings_made = Counter("changke_postings", "Ledger postings", ("kind", "status"), registry=registry)
 log_backlog = Gauge("changke_log_backlog_rows", "Event log rows a group has yet to read", ("group",), registry=registry)
-log_lag = Gauge("changke_log_lag_seconds", "Age of the oldest row a group has yet to read", ("group",), registry=registry)
+log_lag = Gauge(
+    "changke_log_lag_seconds", "Age of the oldest row a group has yet to read", ("group",), registry=registry
+)
 ticks = Counter("changke_worker_ticks", "Turns of a periodic task", ("task", "outcome"), registry=registry)
 
-_SECRET_NAMES = re.compile(r"phone|mobile|email|password|secret|token|authorization|card|openid|unionid|api_key|name_of", re.I)
+_SECRET_NAMES = re.compile(
+    r"phone|mobile|email|password|secret|token|authorization|card|openid|unionid|api_key|name_of", re.I
+)
 _SECRET_VALUES = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+"), "[e-mail]"),
     (re.compile(r"(?<![\w.-])\+?\d[\d -]{8,17}\d(?![\w.-])"), "[number]"),
