@@ -9,15 +9,15 @@ from uuid import UUID
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from changke.kernel import merkle
+from changke.kernel import merkle, signatures
 from changke.kernel.merkle import Spot
 from changke.modules.ledger import rules_sealing as sealing
+from changke.modules.ledger.terms_trust import Head, Verdict
 
 NOON = datetime(2026, 3, 1, 4, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-PUBLIC = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+PUBLIC = signatures.public_key(KEY)
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 
 
@@ -28,6 +28,12 @@ def a_leaf(number: int) -> dict[str, object]:
         "kind": "earn",
         "entries": [{"wallet": str(UUID(int=7)), "type": "points", "version": number + 1, "points": 100}],
     }
+
+
+def signed(key: Ed25519PrivateKey, size: int, root: bytes) -> Head:
+    name, at = signatures.key_id(signatures.public_key(key)), sealing.instant_text(NOON)
+    statement = sealing.head_statement(size=size, root=root, signed_at=at, key_name=name)
+    return Head(size, root, at, name, key.sign(statement))
 
 
 class Log:
@@ -41,7 +47,7 @@ class Log:
             size, edge, nodes = merkle.grow(number, edge, [digest])
             self.kept.update(nodes)
             if size in heads_at:
-                self.heads[size] = sealing.sign_head(key, size=size, root=merkle.fold(edge), at=NOON)
+                self.heads[size] = signed(key, size, merkle.fold(edge))
 
     def receipt(self, index: int, size: int) -> dict[str, object]:
         proof = merkle.hashes(merkle.inclusion_spans(index, size), self.kept)
@@ -57,7 +63,7 @@ class Log:
 LOG = Log([a_leaf(number) for number in range(150)], heads_at=(100, 150))
 
 
-def codes(verdict: sealing.Verdict) -> list[str]:
+def codes(verdict: Verdict) -> list[str]:
     return [one.code for one in verdict.reasons]
 
 

@@ -9,113 +9,19 @@ A tree head is signed with Ed25519 over a prefix of its own and the canonical JS
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from changke.kernel import merkle
-from changke.kernel.i18n import Locale, Text
+from changke.kernel.signatures import key_id, signed_by
+from changke.modules.ledger.terms_trust import Head, Malformed, Reason, Verdict, reason
 
 RECEIPT_FORMAT = "changke-receipt-v1"
 CONSISTENCY_FORMAT = "changke-consistency-v1"
 _HEAD_PREFIX = b"changke-tree-head-v1\n"
 _PROOF_MAX = 128
-
-MALFORMED = Text("this is not a well-formed document of ours: {part}", "文件格式不正确：{part}")
-OTHER_KEY = Text(
-    "the head was signed with another key ({have}, wanted {need})", "树头由另一把密钥签署（{have}，应为 {need}）"
-)
-BAD_SIGNATURE = Text("the signature of the head of size {size} is wrong", "大小为 {size} 的树头签名无效")
-NOT_INCLUDED = Text("the leaf is not in the tree of the signed head", "该叶子不在已签署的树中")
-NOT_CONSISTENT = Text(
-    "the tree of size {new} does not start with the tree of size {old}",
-    "大小为 {new} 的树不是由大小为 {old} 的树延续而来",
-)
-FORKED = Text("two signed heads of size {size} have different roots", "两个大小为 {size} 的已签署树头根哈希不同")
-KEY_TAKEN_ON_TRUST = Text(
-    "checked with the key inside the document; compare it with one you got elsewhere",
-    "使用文件内自带的公钥校验，请与另行取得的公钥核对",
-)
-SHRUNK = Text(
-    "a head of size {size} was signed, but the log has only {have} leaves",
-    "曾签署大小为 {size} 的树头，但日志只有 {have} 个叶子",
-)
-ROOT_DIFFERS = Text(
-    "the first {size} leaves do not give the root that was signed", "前 {size} 个叶子得不到当时签署的根哈希"
-)
-LEAF_CHANGED = Text(
-    "leaf {index}: posting {posting} is not what was sealed", "叶子 {index}：凭证 {posting} 与封存时不一致"
-)
-LEAF_MISSING = Text("leaf {index} is missing", "缺少叶子 {index}")
-POSTING_MISSING = Text("leaf {index}: posting {posting} is gone", "叶子 {index}：凭证 {posting} 已不存在")
-NOT_SEALED = Text(
-    "posting {posting} has passed the sealer without being sealed", "凭证 {posting} 未被封存（封存进度已越过它）"
-)
-NODE_CHANGED = Text(
-    "stored node {level}/{number} is not what its leaves give", "存储的节点 {level}/{number} 与其叶子不符"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing a check has to say, in both languages."""
-
-    code: str
-    text: Text
-    params: Mapping[str, object]
-
-    def say(self, locale: Locale) -> str:
-        """Return the sentence in `locale`."""
-        return self.text.say(locale, **self.params)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer of a check: it holds, or the reasons why not. Notes do not make it fail."""
-
-    reasons: tuple[Reason, ...] = ()
-    notes: tuple[Reason, ...] = ()
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing was found."""
-        return not self.reasons
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A signed tree head. `signed_at` is the very text that was signed."""
-
-    size: int
-    root: bytes
-    signed_at: str
-    key_id: str
-    signature: bytes
-
-    def wire(self) -> dict[str, Any]:
-        """Return the head as JSON-ready members; `head_from` reads them back."""
-        return {
-            "size": self.size,
-            "root": self.root.hex(),
-            "signed_at": self.signed_at,
-            "key_id": self.key_id,
-            "signature": self.signature.hex(),
-        }
-
-
-class Malformed(Exception):
-    """A document that is not one of ours; says which part."""
-
-
-def reason(code: str, text: Text, **params: object) -> Reason:
-    """Build a reason."""
-    return Reason(code, text, params)
 
 
 def canonical(value: object) -> bytes:
@@ -133,38 +39,23 @@ def instant_text(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def key_id(public_key: bytes) -> str:
-    """Return the short name of a public key: the first 16 hex digits of its SHA-256."""
-    return sha256(public_key).hexdigest()[:16]
-
-
-def sign_head(key: Ed25519PrivateKey, *, size: int, root: bytes, at: datetime) -> Head:
-    """Sign a tree head."""
-    name = key_id(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-    signed_at = instant_text(at)
-    return Head(size, root, signed_at, name, key.sign(_head_payload(size, root, signed_at, name)))
+def head_statement(*, size: int, root: bytes, signed_at: str, key_name: str) -> bytes:
+    """Return the bytes that are signed for a tree head."""
+    members = {"key_id": key_name, "root": root.hex(), "signed_at": signed_at, "size": size}
+    return _HEAD_PREFIX + canonical(members)
 
 
 def head_signed(head: Head, public_key: bytes) -> bool:
     """Whether the head's signature is by that key."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(
-            head.signature, _head_payload(head.size, head.root, head.signed_at, head.key_id)
-        )
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def _head_payload(size: int, root: bytes, signed_at: str, name: str) -> bytes:
-    return _HEAD_PREFIX + canonical({"key_id": name, "root": root.hex(), "signed_at": signed_at, "size": size})
+    statement = head_statement(size=head.size, root=head.root, signed_at=head.signed_at, key_name=head.key_id)
+    return signed_by(public_key, signature=head.signature, statement=statement)
 
 
 def check_head(head: Head, public_key: bytes) -> list[Reason]:
     """Return what is wrong with a head's key and signature."""
     if head.key_id != key_id(public_key):
-        return [reason("other_key", OTHER_KEY, have=head.key_id, need=key_id(public_key))]
-    return [] if head_signed(head, public_key) else [reason("bad_signature", BAD_SIGNATURE, size=head.size)]
+        return [reason("other_key", have=head.key_id, need=key_id(public_key))]
+    return [] if head_signed(head, public_key) else [reason("bad_signature", size=head.size)]
 
 
 def make_receipt(
@@ -193,13 +84,13 @@ def verify_receipt(receipt: object, public_key: bytes | None = None) -> Verdict:
         leaf, index = _mapping(members["leaf"], "leaf"), _whole(members["leaf_index"], "leaf_index")
         proof, leaf_digest = _hashes(members["proof"], "proof"), leaf_hash(leaf)
     except (Malformed, orjson.JSONEncodeError) as defect:
-        return Verdict((reason("malformed", MALFORMED, part=str(defect)),))
+        return Verdict((reason("malformed", part=str(defect)),))
     key, notes = _choose_key(embedded, public_key)
     reasons = check_head(head, key)
     if embedded != key:
-        reasons.append(reason("other_key", OTHER_KEY, have=key_id(embedded), need=key_id(key)))
+        reasons.append(reason("other_key", have=key_id(embedded), need=key_id(key)))
     if not merkle.verify_inclusion(leaf=leaf_digest, index=index, size=head.size, proof=proof, root=head.root):
-        reasons.append(reason("not_included", NOT_INCLUDED))
+        reasons.append(reason("not_included"))
     return Verdict(tuple(reasons), notes)
 
 
@@ -222,11 +113,11 @@ def verify_consistency(document: object, public_key: bytes | None = None) -> Ver
         old, new = head_from(members["old"]), head_from(members["new"])
         proof = _hashes(members["proof"], "proof")
     except Malformed as defect:
-        return Verdict((reason("malformed", MALFORMED, part=str(defect)),))
+        return Verdict((reason("malformed", part=str(defect)),))
     key, notes = _choose_key(embedded, public_key)
     reasons = check_head(old, key) + check_head(new, key)
     if not merkle.verify_consistency(old=old.size, new=new.size, old_root=old.root, new_root=new.root, proof=proof):
-        reasons.append(reason("not_consistent", NOT_CONSISTENT, old=old.size, new=new.size))
+        reasons.append(reason("not_consistent", old=old.size, new=new.size))
     return Verdict(tuple(reasons), notes)
 
 
@@ -237,7 +128,7 @@ def compare_heads(heads: Iterable[Head], public_key: bytes) -> Verdict:
         if wrong := check_head(head, public_key):
             reasons.extend(wrong)
         elif seen.setdefault(head.size, head.root) != head.root:
-            reasons.append(reason("forked", FORKED, size=head.size))
+            reasons.append(reason("forked", size=head.size))
     return Verdict(tuple(reasons))
 
 
@@ -258,7 +149,7 @@ def head_from(value: object) -> Head:
 
 def _choose_key(embedded: bytes, given: bytes | None) -> tuple[bytes, tuple[Reason, ...]]:
     if given is None:
-        return embedded, (reason("key_taken_on_trust", KEY_TAKEN_ON_TRUST),)
+        return embedded, (reason("key_taken_on_trust"),)
     return given, ()
 
 
