@@ -1,37 +1,22 @@
 """How Alembic runs here: the connection comes from `changke.kernel.migrations`, the shape from every `tables.py`."""
 
-import importlib
-import pkgutil
 from collections.abc import MutableMapping
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
 
-import changke.kernel
-import changke.modules
-from changke.kernel.database import metadata
 from changke.kernel.migrations import VERSION_SCHEMA
-
-
-def load_tables() -> None:
-    """Import every `tables.py`, so that `metadata` is complete."""
-    for package in (changke.kernel, changke.modules):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if found.name.rpartition(".")[2] == "tables":
-                importlib.import_module(found.name)
+from changke.kernel.schema import load_tables, schemas
 
 
 def ours(name: str | None, kind: str, _parents: MutableMapping[Any, Any]) -> bool:
     """Look only at our own schemas, and never at Alembic's own table."""
-    if kind == "schema":
-        return name in {table.schema for table in metadata.tables.values()}
-    return name != "alembic_version"
+    return name in schemas() if kind == "schema" else name != "alembic_version"
 
 
-load_tables()
 options: dict[str, Any] = {
-    "target_metadata": metadata,
+    "target_metadata": load_tables(),
     "include_schemas": True,
     "include_name": ours,
     "version_table_schema": VERSION_SCHEMA,
