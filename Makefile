@@ -9,7 +9,7 @@ RUNS   := $(VENV)/.ready-to-run
 TESTS  := $(VENV)/.ready-to-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench migrate seed openapi golden lock clean
+.PHONY: help demo up test check bench migrate seed openapi golden pages lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ openapi: $(TESTS) ## write openapi.json after a change of routes
 
 golden: $(TESTS) ## write golden payloads for new event topics (never rewrites a published one)
 	$(BIN)/python -m tests.architecture.golden
+
+pages: $(TESTS) ## write docs/modules from the docstrings of the modules
+	$(BIN)/python -m tests.architecture.module_pages
 
 lock: ## resolve the dependency ranges of pyproject.toml again, with hashes
 	@sh requirements/lock.sh

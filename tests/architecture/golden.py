@@ -1,7 +1,7 @@
 """Golden payloads: what an announcement of each topic looks like on the wire, so that readers can rely on it.
 
-`make golden` writes the files of topics that have none and adds fields that are new. A field that is gone or changed its
-kind is never written over: that is a new version of the topic.
+`make golden` writes the files of topics that have none and adds fields that are new. A field that is gone or changed
+its kind is never written over: that is a new version of the topic.
 """
 
 import dataclasses

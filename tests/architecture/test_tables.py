@@ -56,7 +56,7 @@ def test_every_instant_is_checked(table):
 
 @every_table
 def test_a_member_owned_table_can_be_co_located(table):
-    """Its primary key holds the member (or the profile), or its unique keys lead with it: Citus and its kin need that."""
+    """Its primary key holds the member (or the profile), or a unique key leads with it, so that Citus can co-locate."""
     owners = [name for name in OWNERS if name in table.columns and not table.columns[name].nullable]
     if not owners or table.info.get("owner") == "nobody":
         return

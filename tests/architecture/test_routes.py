@@ -1,0 +1,120 @@
+"""Every route says who may call it and how much it takes, and what is published is what runs."""
+
+import importlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.architecture import house
+
+from changke.entry.server import make_app
+from changke.kernel.clock import SystemClock
+from changke.kernel.crypto import KeyRing
+from changke.kernel.database import Database
+from changke.kernel.settings import Settings
+from changke.kernel.web import PUBLIC, Edge, PermissionRouter
+
+PERMISSION = re.compile(r"^[a-z][a-z_]*\.[a-z][a-z_]*$")
+OPEN_ROUTES = {"/healthz", "/readyz", "/metrics"}
+SIZED_BY = {"maxLength", "enum", "const", "format", "pattern"}
+
+
+@cache
+def app():
+    edge = Edge(
+        settings=Settings(home=Path("/nonexistent")),
+        database=Database("postgresql://nobody@localhost/nothing"),
+        clock=SystemClock(),
+        keyring=KeyRing.generate(),
+        authenticate=lambda tx, secret, *, at: None,
+    )
+    return make_app(edge)
+
+
+@cache
+def operations():
+    """(method, path, operation) of everything that is published."""
+    return [
+        (method.upper(), path, operation)
+        for path, item in app().openapi()["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_every_route_declares_a_permission_of_a_module():
+    wrong = []
+    for method, path, operation in operations():
+        permission = operation.get("x-permission")
+        if permission == PUBLIC:
+            wrong += [] if path in OPEN_ROUTES or path.startswith("/v1/event-types") else [f"{method} {path} is open"]
+        elif not permission or not PERMISSION.match(permission):
+            wrong.append(f"{method} {path}: {permission!r}")
+    assert not wrong
+
+
+def test_a_route_without_a_permission_stops_the_start():
+    router = PermissionRouter()
+    with pytest.raises(RuntimeError, match="declares no permission"):
+        router.add_api_route("/open-by-mistake", lambda: None)
+
+
+def test_every_route_introduces_itself():
+    assert not [f"{method} {path}" for method, path, operation in operations() if not operation.get("summary")]
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(names) == len(set(names))
+
+
+def unbounded(schema, where, seen=()):
+    """Walk a request schema; yield every whole number without a range and every text without an end."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name not in seen:
+            yield from unbounded(app().openapi()["components"]["schemas"][name], where, (*seen, name))
+        return
+    for word in ("anyOf", "oneOf", "allOf"):
+        for index, part in enumerate(schema.get(word, [])):
+            yield from unbounded(part, f"{where}.{word}[{index}]", seen)
+    kind = schema.get("type")
+    if kind == "integer" and "const" not in schema and "enum" not in schema:
+        low, high = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
+        if not (low & set(schema) and high & set(schema)):
+            yield f"{where}: a number without a range"
+    elif kind == "string" and not SIZED_BY & set(schema):
+        yield f"{where}: a text without an end"
+    elif kind == "array":
+        if "maxItems" not in schema:
+            yield f"{where}: a list without an end"
+        yield from unbounded(schema.get("items", {}), f"{where}[]", seen)
+    for name, part in schema.get("properties", {}).items():
+        yield from unbounded(part, f"{where}.{name}", seen)
+
+
+def test_everything_a_caller_sends_has_a_limit():
+    found = []
+    for method, path, operation in operations():
+        for parameter in operation.get("parameters", []):
+            found += unbounded(parameter["schema"], f"{method} {path} ?{parameter['name']}")
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            found += unbounded(content.get("schema", {}), f"{method} {path} body")
+    assert not found
+
+
+def test_the_published_document_is_current():
+    published = house.ROOT / "openapi.json"
+    assert published.exists(), "run `make openapi`"
+    assert json.loads(published.read_text(encoding="utf-8")) == json.loads(json.dumps(app().openapi())), (
+        "run `make openapi` and read the difference"
+    )
+
+
+def test_every_router_of_a_module_is_mounted():
+    mounted = {path for _, path, _ in operations()}
+    for name in house.modules():
+        try:
+            api = importlib.import_module(f"changke.modules.{name}.api")
+        except ModuleNotFoundError:
+            continue
+        for router in api.routers:
+            assert {route.path for route in router.routes if route.include_in_schema} <= mounted
