@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import orjson
 import structlog
@@ -99,6 +99,9 @@ def edge(request: Request) -> Edge:
     """The edge of this application, for `Depends(edge)`."""
     found: Edge = request.app.state.edge
     return found
+
+
+EdgeNow = Annotated[Edge, Depends(edge)]
 
 
 def locale_of(request: Request) -> Locale:

@@ -1,0 +1,93 @@
+"""The HTTP server: every route of every module on one application."""
+
+import sys
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+import changke
+from changke.entry import wiring
+from changke.kernel import log, telemetry, web
+from changke.kernel.crypto import KeyRing
+from changke.kernel.settings import Settings
+from changke.modules.activity import api as activity
+from changke.modules.identity import api as identity
+from changke.modules.ledger import api as ledger
+from changke.modules.programs import api as programs
+
+health = web.PermissionRouter(tags=["health"])
+
+
+@health.get("/healthz", permission=web.PUBLIC, summary="Is the process alive?")
+def healthz() -> dict[str, str]:
+    """Answer as long as the process can."""
+    return {"status": "ok", "version": changke.__version__}
+
+
+@health.get(
+    "/readyz",
+    permission=web.PUBLIC,
+    summary="Can it serve?",
+    responses={503: web.PROBLEMS[503]},
+)
+def readyz(edge: web.EdgeNow) -> dict[str, Any]:
+    """Answer 200 when the database answers and is migrated; a problem with 503 otherwise."""
+    with edge.database.transaction() as tx:
+        tx.raw.execute("SELECT 1 FROM kernel.event_log LIMIT 1")
+    return {"status": "ready"}
+
+
+@health.get("/metrics", permission=web.PUBLIC, summary="Metrics in the Prometheus text format", response_class=Response)
+def metrics(edge: web.EdgeNow) -> Response:
+    """Return every counter of this process, and how far each consumer group has read."""
+    with edge.database.transaction() as tx:
+        for group, rows, age_seconds in log.backlog(tx):
+            telemetry.log_backlog.labels(group).set(rows)
+            telemetry.log_lag.labels(group).set(age_seconds)
+    return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def make_app(edge: web.Edge) -> FastAPI:
+    """Return the application; refuses to, when a route declares no permission."""
+    app = FastAPI(
+        title="Changke 常客",
+        version=changke.__version__,
+        summary="The open member platform for retail.",
+        description=(
+            "Send `Authorization: Bearer <API key>` with every call. Answers that refuse are RFC 9457 problems; their"
+            " `code` is stable, their `detail` is in the language of `Accept-Language` (en or zh-CN). Amounts are whole"
+            " minor units of an ISO 4217 currency, instants are RFC 3339 with a zone."
+        ),
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.edge = edge
+    for router in (health, *activity.routers, *identity.routers, *ledger.routers, *programs.routers):
+        app.include_router(router)
+    web.check_permissions(app)
+    web.answer_refusals(app)
+    app.add_middleware(web.Gate)
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM."""
+    telemetry.configure(level=settings.log_level, form=settings.log_format)
+    if settings.telemetry_endpoint:
+        telemetry.trace_to(settings.telemetry_endpoint)
+    house = wiring.open_house(settings, start=False)
+    database = wiring.open_database(house, application_name="changke-server")
+    edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
+    uvicorn.run(
+        make_app(edge),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        http="httptools",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        timeout_graceful_shutdown=10,
+    )
+    database.close()

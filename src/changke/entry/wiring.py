@@ -1,0 +1,67 @@
+"""Wiring: the one place that knows which part answers which port."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from changke.adapters.embedded_postgres import EmbeddedPostgres
+from changke.kernel.clock import Clock, SystemClock
+from changke.kernel.crypto import KeyRing
+from changke.kernel.database import Database
+from changke.kernel.group_commit import GroupCommit
+from changke.kernel.settings import Settings
+from changke.kernel.web import Edge, RateLimiter
+from changke.modules.identity import queries as identity
+from changke.modules.ledger import commands as ledger
+from changke.modules.programs import commands as programs
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A running Changke as seen from one process: settings, the embedded server if there is one, the address."""
+
+    settings: Settings
+    server: EmbeddedPostgres | None
+    url: str
+
+
+def open_house(settings: Settings, *, start: bool = True) -> House:
+    """Find the database: the one in the settings, or the embedded server, started when it is not running yet."""
+    if settings.database_url:
+        return House(settings, None, settings.database_url)
+    server = EmbeddedPostgres(postgres_folder(settings.home))
+    if start:
+        server.start()
+    return House(settings, server, server.url)
+
+
+def postgres_folder(home: Path) -> Path:
+    """The folder of the embedded server under a home."""
+    return home / "postgres"
+
+
+def open_database(house: House, *, application_name: str, pool_size: int | None = None) -> Database:
+    """Open a pool with the settings' limits."""
+    settings = house.settings
+    return Database(
+        house.url,
+        pool_size=pool_size or settings.pool_size,
+        pool_timeout_seconds=settings.pool_timeout_seconds,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        application_name=application_name,
+    )
+
+
+def make_edge(settings: Settings, database: Database, keyring: KeyRing, *, clock: Clock | None = None) -> Edge:
+    """Put the edge together."""
+    clock = clock or SystemClock()
+    return Edge(
+        settings=settings,
+        database=database,
+        clock=clock,
+        keyring=keyring,
+        authenticate=identity.authenticate,
+        decide=programs.decide,
+        post=GroupCommit(database, lambda tx, requests: ledger.post(tx, requests, at=clock.now())).submit,
+        limiter=RateLimiter(per_second=settings.rate_limit_per_second),
+    )
