@@ -9,7 +9,7 @@ RUNS   := $(VENV)/.ready-to-run
 TESTS  := $(VENV)/.ready-to-test
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench migrate seed openapi golden pages lock clean
+.PHONY: help demo up test install check bench migrate seed openapi golden pages lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,8 @@ up: $(RUNS) ## start server and worker on this machine (Ctrl-C stops both)
 
 test: $(TESTS) ## install with the test extras, run the whole suite
 	$(PYTEST) -n auto --dist loadgroup $(ARGS)
+
+install: $(TESTS) ## only the set-up that `make test` begins with
 
 check: $(TESTS) ## what CI checks before the tests: style, types, contracts, architecture (about a minute)
 	$(BIN)/ruff check .

@@ -18,7 +18,8 @@ from changke.kernel.money import BIGINT_MAX
 
 DEPTH_MAX = 32
 _KEY_TOKEN = re.compile(rb'(?<!\\)"[ \t\r\n]*:')
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A text that never ends is one token up to the end: without that, every quote in it would be tried as a beginning.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
