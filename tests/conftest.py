@@ -137,3 +137,25 @@ def clock() -> FixedClock:
 @pytest.fixture(scope="session")
 def keyring() -> KeyRing:
     return KeyRing.generate()
+
+
+@pytest.fixture
+def edge(database: Database, clock: FixedClock, keyring: KeyRing, tmp_path: Path):
+    """Everything a route may use, wired as in production, on a fresh database."""
+    from changke.entry import wiring
+    from changke.kernel.settings import Settings
+
+    return wiring.make_edge(Settings(home=tmp_path), database, keyring, clock=clock)
+
+
+@pytest.fixture
+def client(edge, clock: FixedClock):
+    """An HTTP client on the real application, with the bootstrap key."""
+    from fastapi.testclient import TestClient
+
+    from changke.entry import server, setup
+
+    secret = setup.first_things(edge.database, clock)
+    app = server.make_app(edge)
+    with TestClient(app, headers={"Authorization": f"Bearer {secret}"}, raise_server_exceptions=False) as client:
+        yield client
