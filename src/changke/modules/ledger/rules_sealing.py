@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from changke.kernel import merkle
+from changke.kernel.merkle import Spot
 from changke.kernel.signatures import key_id, signed_by
-from changke.modules.ledger.terms_trust import Head, Malformed, Reason, Verdict, reason
+from changke.modules.ledger.terms_trust import Head, LogReport, Malformed, Reason, Verdict, reason
 
 RECEIPT_FORMAT = "changke-receipt-v1"
 CONSISTENCY_FORMAT = "changke-consistency-v1"
@@ -27,6 +29,64 @@ _PROOF_MAX = 128
 def canonical(value: object) -> bytes:
     """Return canonical JSON: keys sorted, no spaces, UTF-8."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+EntryRow = tuple[str, str, int, str, int, int, int, str, str, str, str | None, list[int] | None, str | None]
+
+
+def leaf(posting_id: str, body_hash: str | None, entries: Sequence[EntryRow]) -> dict[str, Any]:
+    """Return the leaf of a posting: its id, the hash of its request and its entries in the order of their keys."""
+    return {
+        "v": 1,
+        "posting": posting_id,
+        "body": body_hash,
+        "entries": [
+            {
+                "wallet": wallet,
+                "type": wallet_type,
+                "version": version,
+                "kind": kind,
+                "amount": amount,
+                "balance_after": balance_after,
+                "held_after": held_after,
+                "counter": counter,
+                "occurred_at": occurred_at,
+                "recorded_at": recorded_at,
+                "reference": commitment(posting_id, reference),
+                "draws": draws,
+                "detail": _detail(posting_id, detail),
+            }
+            for (
+                wallet,
+                wallet_type,
+                version,
+                kind,
+                amount,
+                balance_after,
+                held_after,
+                counter,
+                occurred_at,
+                recorded_at,
+                reference,
+                draws,
+                detail,
+            ) in entries
+        ],
+    }
+
+
+def commitment(posting_id: str, value: object) -> str | None:
+    """Return a hash that stands for a value which may hold words; the posting's id keeps equal values apart."""
+    return None if value is None else sha256(posting_id.encode() + b"\n" + canonical(value)).hexdigest()
+
+
+def _detail(posting_id: str, text: str | None) -> str | None:
+    """Commit to an entry's detail; where its words were erased the commitment was left in their place."""
+    if text is None:
+        return None
+    value = orjson.loads(text)
+    erased = value.get("erased") if isinstance(value, dict) else None
+    return erased if isinstance(erased, str) else commitment(posting_id, value)
 
 
 def leaf_hash(leaf: Mapping[str, Any]) -> bytes:
@@ -130,6 +190,70 @@ def compare_heads(heads: Iterable[Head], public_key: bytes) -> Verdict:
         elif seen.setdefault(head.size, head.root) != head.root:
             reasons.append(reason("forked", size=head.size))
     return Verdict(tuple(reasons))
+
+
+class Replay:
+    """Recomputes the tree leaf by leaf and compares it with every head on the way; keeps the first reasons it finds.
+
+    Feed leaves in their order, then `close`. Heads of any origin are welcome: our own and those of witnesses.
+    """
+
+    def __init__(
+        self, heads: Iterable[Head], *, public_keys: Iterable[bytes], nodes: Mapping[Spot, bytes], reasons_max: int = 20
+    ) -> None:
+        self._keys = {key_id(key): key for key in public_keys}
+        self._heads = sorted(set(heads), key=lambda head: head.size)
+        self._waiting = list(reversed(self._heads))
+        self._nodes, self._seen = nodes, 0
+        self._size, self._edge = 0, list[bytes]()
+        self._reasons, self._reasons_max = list[Reason](), reasons_max
+        for head in self._heads:
+            self._check_signature(head)
+        self._check_heads()
+
+    def feed(self, *, index: int, posting: str, stored: bytes, recomputed: bytes | None) -> None:
+        """Take the next leaf: its stored hash and what its posting gives now (None when the posting is gone)."""
+        if index != self._size:
+            self._blame("leaf_missing", index=self._size)
+        if recomputed is None:
+            self._blame("posting_missing", index=index, posting=posting)
+        elif recomputed != stored:
+            self._blame("leaf_changed", index=index, posting=posting)
+        self._size, self._edge, made = merkle.grow(self._size, self._edge, [stored])
+        for spot, node in made:
+            self._seen += 1
+            if self._nodes.get(spot) != node:
+                self._blame("node_changed", level=spot.level, number=spot.number)
+        self._check_heads()
+
+    def close(self, *, unsealed: Sequence[str] = (), waiting: int = 0) -> LogReport:
+        """Say what was found. `unsealed` are postings the sealer has passed without sealing them."""
+        for head in reversed(self._waiting):
+            self._blame("shrunk", size=head.size, have=self._size)
+        for posting in unsealed:
+            self._blame("not_sealed", posting=posting)
+        if len(self._nodes) > self._seen:
+            beyond = max(self._nodes)
+            self._blame("node_changed", level=beyond.level, number=beyond.number)
+        notes = (reason("waiting", count=waiting),) if waiting else ()
+        verdict = Verdict(tuple(self._reasons), notes)
+        return LogReport(verdict, self._size, merkle.fold(self._edge), len(self._heads), waiting)
+
+    def _check_signature(self, head: Head) -> None:
+        key = self._keys.get(head.key_id)
+        if key is None:
+            self._blame("other_key", have=head.key_id, need=", ".join(self._keys))
+        elif not head_signed(head, key):
+            self._blame("bad_signature", size=head.size)
+
+    def _check_heads(self) -> None:
+        while self._waiting and self._waiting[-1].size == self._size:
+            if self._waiting.pop().root != merkle.fold(self._edge):
+                self._blame("root_differs", size=self._size)
+
+    def _blame(self, code: str, **params: object) -> None:
+        if len(self._reasons) < self._reasons_max:
+            self._reasons.append(reason(code, **params))
 
 
 def head_from(value: object) -> Head:

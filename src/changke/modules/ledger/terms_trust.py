@@ -96,5 +96,16 @@ class Head:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What recomputing the whole log said: the verdict, the size and root of the stored leaves, what was checked."""
+
+    verdict: Verdict
+    size: int
+    root: bytes
+    heads_checked: int
+    waiting: int
+
+
 class Malformed(Exception):
     """A document that is not one of ours; says which part."""
