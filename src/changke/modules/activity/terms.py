@@ -10,6 +10,7 @@ from uuid import UUID
 
 from changke.kernel.errors import Refusal, RefusalCode
 from changke.kernel.i18n import Text
+from changke.modules.identity.terms import Identifier as Identifier
 
 GUEST = UUID(int=0)
 """The profile of a fact that came with no identifier at all (an anonymous sale)."""
@@ -23,15 +24,6 @@ BEHAVIOUR_KEYS_KEPT = timedelta(days=90)
 ORDER_PLACED = "order.placed"
 ORDER_RETURNED = "order.returned"
 ORDER_CANCELLED = "order.cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """How a channel knows a person: a namespace (phone, email, card, openid…), the value and whether it was proven."""
-
-    namespace: str
-    value: str
-    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Pure decisions of intake: schemas, envelopes, orders and returns."""
