@@ -1,0 +1,291 @@
+"""Locks and writes of matching. Batches go as arrays; every statement takes its rows in one fixed order."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from changke.kernel.database import Tx
+from changke.kernel.ids import new_ids
+from changke.modules.identity.terms import CaseKind, Merge, MergeKind, Move
+
+LAST_SEEN_EVERY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One stored identifier, with the member its profile belongs to."""
+
+    profile_id: UUID
+    member_id: UUID
+    verified: bool
+    blocked: bool
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewIdentifier:
+    """One identifier to store; `sealed` encrypts the value for the row it is given."""
+
+    namespace: str
+    value_hash: bytes
+    verified: bool
+    source: str
+    sealed: Callable[[UUID], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvidence:
+    """One piece of evidence to store."""
+
+    low: UUID
+    high: UUID
+    kind: int
+    since: datetime
+    source: str
+    event_id: str
+
+
+def _rows(tx: Tx, statement: str, parameters: Sequence[object]) -> list[Any]:
+    with tx.raw.cursor(binary=True) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def find(tx: Tx, hashes: Sequence[bytes]) -> dict[bytes, Found]:
+    """Return what is stored under blind indexes."""
+    rows = _rows(
+        tx,
+        "SELECT i.value_hash, i.profile_id, m.member_id, i.verified, i.blocked_at IS NOT NULL, i.last_seen"
+        " FROM identity.identifier i JOIN identity.profile_map m USING (profile_id) WHERE i.value_hash = ANY(%s)",
+        (hashes,),
+    )
+    return {row[0]: Found(*row[1:]) for row in rows}
+
+
+def insert_identifiers(tx: Tx, new: Iterable[NewIdentifier], *, at: datetime) -> dict[bytes, UUID]:
+    """Store identifiers that nobody else stored first; returns the profiles made here by blind index.
+
+    Inserts go in the order of the index: two transactions with the same new values wait in line, never in a ring.
+    """
+    ordered = sorted(new, key=lambda one: one.value_hash)
+    ids = new_ids(len(ordered))
+    columns = [
+        ids,
+        [one.namespace for one in ordered],
+        [one.value_hash for one in ordered],
+        [one.sealed(profile_id) for one, profile_id in zip(ordered, ids, strict=True)],
+        [one.verified for one in ordered],
+        [one.source for one in ordered],
+    ]
+    rows = _rows(
+        tx,
+        "INSERT INTO identity.identifier"
+        " (profile_id, namespace, value_hash, value_enc, verified, source, first_seen, last_seen)"
+        " SELECT u.*, %s::timestamptz, %s::timestamptz"
+        " FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[], %s::bool[], %s::text[])"
+        " AS u (profile_id, namespace, value_hash, value_enc, verified, source) ORDER BY u.value_hash"
+        " ON CONFLICT (value_hash, namespace) DO NOTHING RETURNING value_hash, profile_id",
+        (at, at, *columns),
+    )
+    return dict(rows)
+
+
+def verify(tx: Tx, profile_ids: Iterable[UUID]) -> list[UUID]:
+    """Mark profiles as verified; returns those that were not."""
+    rows = _rows(
+        tx,
+        "WITH due AS (SELECT profile_id FROM identity.identifier WHERE profile_id = ANY(%s) AND NOT verified"
+        " ORDER BY profile_id FOR NO KEY UPDATE)"
+        " UPDATE identity.identifier i SET verified = true FROM due WHERE i.profile_id = due.profile_id"
+        " RETURNING i.profile_id",
+        (sorted(profile_ids),),
+    )
+    return [row[0] for row in rows]
+
+
+def touch(tx: Tx, profile_ids: Iterable[UUID], *, at: datetime) -> None:
+    """Note that profiles were seen; passes over rows somebody else is writing, they are being seen anyway."""
+    tx.raw.execute(
+        "WITH due AS (SELECT profile_id FROM identity.identifier WHERE profile_id = ANY(%s) AND last_seen < %s"
+        " ORDER BY profile_id FOR NO KEY UPDATE SKIP LOCKED)"
+        " UPDATE identity.identifier i SET last_seen = %s FROM due WHERE i.profile_id = due.profile_id",
+        (sorted(profile_ids), at, at),
+    )
+
+
+def unknown(tx: Tx, evidence: Sequence[NewEvidence]) -> list[int]:
+    """Return the places of the pieces that are not stored, or stored with a later time. Void ones count as stored."""
+    rows = _rows(
+        tx,
+        "SELECT q.place FROM unnest(%s::uuid[], %s::uuid[], %s::int2[], %s::timestamptz[])"
+        " WITH ORDINALITY AS q (low, high, kind, since, place) WHERE NOT EXISTS (SELECT FROM identity.identity_edge e"
+        " WHERE e.low_profile = q.low AND e.high_profile = q.high AND e.kind BETWEEN q.kind AND 2"
+        " AND (e.since <= q.since OR e.voided_by IS NOT NULL))",
+        (
+            [one.low for one in evidence],
+            [one.high for one in evidence],
+            [int(one.kind) for one in evidence],
+            [one.since for one in evidence],
+        ),
+    )
+    return [row[0] - 1 for row in rows]
+
+
+def insert_evidence(tx: Tx, evidence: Iterable[NewEvidence], *, at: datetime) -> list[tuple[UUID, NewEvidence]]:
+    """Store evidence, or its earlier time where it is stored with a later one; returns what changed, with its id."""
+    ordered = sorted(evidence, key=lambda one: (one.low, one.high, one.kind))
+    rows = _rows(
+        tx,
+        "INSERT INTO identity.identity_edge"
+        " (edge_id, low_profile, high_profile, kind, since, source, event_id, recorded_at)"
+        " SELECT u.*, %s::timestamptz FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::int2[], %s::timestamptz[],"
+        " %s::text[], %s::text[]) AS u (edge_id, low, high, kind, since, source, event_id) ORDER BY low, high, kind"
+        " ON CONFLICT (low_profile, high_profile, kind) WHERE voided_by IS NULL OR kind <= 2"
+        " DO UPDATE SET since = excluded.since"
+        " WHERE identity_edge.voided_by IS NULL AND excluded.since < identity_edge.since"
+        " RETURNING edge_id, low_profile, high_profile, kind",
+        (
+            at,
+            new_ids(len(ordered)),
+            [one.low for one in ordered],
+            [one.high for one in ordered],
+            [int(one.kind) for one in ordered],
+            [one.since for one in ordered],
+            [one.source for one in ordered],
+            [one.event_id for one in ordered],
+        ),
+    )
+    by_key = {(one.low, one.high, int(one.kind)): one for one in ordered}
+    return [(row[0], by_key[row[1], row[2], row[3]]) for row in rows]
+
+
+def void_evidence(tx: Tx, edge_ids: Iterable[UUID], *, by: UUID) -> None:
+    """Make evidence void; it stays, with what made it void."""
+    tx.raw.execute(
+        "WITH due AS (SELECT edge_id FROM identity.identity_edge WHERE edge_id = ANY(%s) AND voided_by IS NULL"
+        " ORDER BY edge_id FOR NO KEY UPDATE)"
+        " UPDATE identity.identity_edge e SET voided_by = %s FROM due WHERE e.edge_id = due.edge_id",
+        (sorted(edge_ids), by),
+    )
+
+
+def lock(tx: Tx, profile_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Lock the map of profiles, in their order; returns the member of each."""
+    rows = _rows(
+        tx,
+        "SELECT profile_id, member_id FROM identity.profile_map WHERE profile_id = ANY(%s)"
+        " ORDER BY profile_id FOR NO KEY UPDATE",
+        (sorted(profile_ids),),
+    )
+    return dict(rows)
+
+
+def insert_map(tx: Tx, member_of: Mapping[UUID, UUID], *, at: datetime) -> None:
+    """Store where new profiles belong."""
+    tx.raw.execute(
+        "INSERT INTO identity.profile_map (profile_id, member_id, since)"
+        " SELECT u.*, %s::timestamptz FROM unnest(%s::uuid[], %s::uuid[]) AS u",
+        (at, list(member_of), list(member_of.values())),
+    )
+
+
+def move(tx: Tx, moves: Sequence[Move], *, merge_ids: Mapping[UUID, UUID], at: datetime) -> None:
+    """Move locked profiles to other members; `merge_ids` names the record by the member they go to."""
+    tx.raw.execute(
+        "UPDATE identity.profile_map m SET member_id = u.member_id, merge_id = u.merge_id, since = %s"
+        " FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS u (profile_id, member_id, merge_id)"
+        " WHERE m.profile_id = u.profile_id",
+        (
+            at,
+            [one.profile_id for one in moves],
+            [one.to_member for one in moves],
+            [merge_ids.get(one.to_member) for one in moves],
+        ),
+    )
+
+
+def insert_members(tx: Tx, member_ids: Iterable[UUID], *, at: datetime) -> list[UUID]:
+    """Make sure members exist; returns those that are new."""
+    rows = _rows(
+        tx,
+        "INSERT INTO identity.member (member_id, created_at) SELECT id, %s FROM unnest(%s::uuid[]) AS id ORDER BY id"
+        " ON CONFLICT DO NOTHING RETURNING member_id",
+        (at, sorted(member_ids)),
+    )
+    return [row[0] for row in rows]
+
+
+def block(tx: Tx, profile_ids: Iterable[UUID], *, at: datetime | None, cleared: bool = False) -> None:
+    """Block crowded values (`at` says since when), or let them go (`at` None) with a person's word in `cleared`."""
+    tx.raw.execute(
+        "UPDATE identity.identifier SET blocked_at = %s, cleared = %s WHERE profile_id = ANY(%s)",
+        (at, cleared, sorted(profile_ids)),
+    )
+
+
+def open_cases(tx: Tx, cases: Iterable[tuple[CaseKind, UUID, UUID, str | None]], *, at: datetime) -> None:
+    """Put cases before a person, each pair once."""
+    ordered = sorted({(min(low, high), max(low, high)): (kind, name) for kind, low, high, name in cases}.items())
+    tx.raw.execute(
+        "INSERT INTO identity.review_case (case_id, kind, low_profile, high_profile, namespace, opened_at)"
+        " SELECT u.*, %s::timestamptz FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[]) AS u"
+        " ON CONFLICT (low_profile, high_profile) DO NOTHING",
+        (
+            at,
+            new_ids(len(ordered)),
+            [kind.value for _, (kind, _) in ordered],
+            [pair[0] for pair, _ in ordered],
+            [pair[1] for pair, _ in ordered],
+            [name for _, (_, name) in ordered],
+        ),
+    )
+
+
+def insert_merges(tx: Tx, merges: Sequence[Merge], *, evidence: Mapping[UUID, Sequence[UUID]]) -> None:
+    """Store merge records; `evidence` names the pieces behind each by its merge id."""
+    with tx.raw.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO identity.merge (merge_id, kind, winner, losers, evidence, moves, reason, actor, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    one.merge_id,
+                    one.kind.value,
+                    one.winner,
+                    list(one.losers),
+                    list(evidence.get(one.merge_id, ())),
+                    orjson.dumps(one.moves).decode(),
+                    one.reason,
+                    one.actor,
+                    one.at,
+                )
+                for one in merges
+            ],
+        )
+
+
+def lock_merge(tx: Tx, merge_id: UUID) -> tuple[Merge, list[UUID]] | None:
+    """Lock a merge record; returns it with the ids of its evidence."""
+    rows = tx.raw.execute(
+        "SELECT merge_id, kind, winner, losers, reason, actor, moves, at, undone_at, undone_by, evidence"
+        " FROM identity.merge WHERE merge_id = %s FOR NO KEY UPDATE",
+        (merge_id,),
+    ).fetchall()
+    for row in rows:
+        moves = tuple(Move(*(UUID(one[name]) for name in ("profile_id", "from_member", "to_member"))) for one in row[6])
+        return (
+            Merge(row[0], MergeKind(row[1]), row[2], tuple(row[3]), row[4], row[5], moves, row[7], row[8], row[9]),
+            list(row[10]),
+        )
+    return None
+
+
+def mark_undone(tx: Tx, merge_id: UUID, *, actor: str, reason: str, at: datetime) -> None:
+    """Note on a locked merge that a person took it back."""
+    tx.raw.execute(
+        "UPDATE identity.merge SET undone_at = %s, undone_by = %s, undone_reason = %s WHERE merge_id = %s",
+        (at, actor, reason, merge_id),
+    )
