@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import changke
 from changke.entry import wiring
+from changke.entry.supervisor import stop_with_parent
 from changke.kernel import log, telemetry, web
 from changke.kernel.crypto import KeyRing
 from changke.kernel.settings import Settings
@@ -72,22 +73,30 @@ def make_app(edge: web.Edge) -> FastAPI:
     return app
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM."""
+def run(settings: Settings, *, leash: int | None = None) -> None:
+    """Serve until SIGTERM, or until the process at the other end of the leash is gone."""
     telemetry.configure(level=settings.log_level, form=settings.log_format)
     if settings.telemetry_endpoint:
         telemetry.trace_to(settings.telemetry_endpoint)
     house = wiring.open_house(settings, start=False)
     database = wiring.open_database(house, application_name="changke-server")
     edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
-    uvicorn.run(
-        make_app(edge),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        http="httptools",
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        timeout_graceful_shutdown=10,
+    http = uvicorn.Server(
+        uvicorn.Config(
+            make_app(edge),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            http="httptools",
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            timeout_graceful_shutdown=10,
+        )
     )
+
+    def stop() -> None:
+        http.should_exit = True
+
+    stop_with_parent(leash, stop)
+    http.run()
     database.close()

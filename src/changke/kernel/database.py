@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import psycopg
 import sqlalchemy as sa
+from psycopg.types.json import set_json_loads
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from changke.kernel import log
@@ -26,6 +28,8 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+set_json_loads(orjson.loads)
 
 WAKE_CHANNEL = "changke_log"
 _WAKE_INTERVAL_SECONDS = 0.02

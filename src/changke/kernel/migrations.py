@@ -1,8 +1,8 @@
 """Bring a database to the shape the code expects, without holding up anybody who uses it.
 
 One Alembic history, configured here instead of in an ini file. Each revision commits on its own. A statement that
-cannot have its lock within a quarter of a second gives up and is tried again, because a DDL statement that waits for a
-lock makes everybody behind it wait too. One process migrates at a time; the others wait for it, then find nothing to do.
+cannot have its lock within a quarter of a second gives up and is tried again, because a DDL statement that waits for
+a lock makes everybody behind it wait too. One process migrates at a time; the others wait, then find nothing to do.
 """
 
 import io

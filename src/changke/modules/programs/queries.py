@@ -31,10 +31,3 @@ def decisions(tx: Tx, *, profile_id: UUID, order_id: UUID) -> Sequence[Decision]
     ).fetchall()
     return [Decision(*row) for row in rows]
 
-
-AUDIT_STATEMENTS = {
-    "decision_without_rule": (
-        "SELECT d.profile_id, d.order_id, d.rule_code, d.rule_version FROM programs.decision d"
-        " LEFT JOIN programs.earn_rule r ON r.code = d.rule_code AND r.version = d.rule_version WHERE r.code IS NULL"
-    ),
-}
