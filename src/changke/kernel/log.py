@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LANES = 16
 ROW_ITEMS_MAX = 500
 _LOCK_SPACE = 7_274_016
+_COPY = "COPY kernel.event_log (lane, topic, items, payload) FROM STDIN"
+_BACKSLASH, _TWO = "\\", "\\\\"
 _logger = structlog.get_logger(__name__)
 
 
@@ -102,11 +104,11 @@ class Outbox:
         connection.execute(
             "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane", (_LOCK_SPACE, lanes)
         )
-        connection.execute(
-            "INSERT INTO kernel.event_log (lane, topic, items, payload)"
-            " SELECT * FROM unnest(%s::smallint[], %s::text[], %s::int[], %s::json[])",
-            tuple(list(column) for column in zip(*rows, strict=True)),
+        lines = "".join(
+            [f"{lane}\t{topic}\t{items}\t{payload.replace(_BACKSLASH, _TWO)}\n" for lane, topic, items, payload in rows]
         )
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            copy.write(lines.encode())
         return count
 
 
