@@ -1,0 +1,1 @@
+"""The ledger's pure decisions: calendar, book (state and its promises), moves (one a verb), fold."""
