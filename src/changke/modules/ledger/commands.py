@@ -66,9 +66,7 @@ def _waves(asked: Sequence[terms.Request]) -> list[list[terms.Request]]:
     return waves
 
 
-def _post_wave(
-    tx: Tx, wave: list[terms.Request], types: dict[str, WalletType], at: datetime
-) -> list[terms.Outcome]:
+def _post_wave(tx: Tx, wave: list[terms.Request], types: dict[str, WalletType], at: datetime) -> list[terms.Outcome]:
     earns = [one for one in wave if isinstance(one, terms.Earn)]
     sliding = {code for code, one in types.items() if one.slides}
     straight = len(earns) == len(wave) and not any(one.wallet_type in sliding for one in earns)
@@ -138,13 +136,13 @@ def _decide(
     """Post a wave by the fold: check, load, decide, save, announce."""
     answers: dict[int, terms.Outcome] = {}
     asked: dict[int, Asked] = {}
-    for place, one in enumerate(wave):
+    for place, request in enumerate(wave):
         try:
-            requests.check(one)
+            requests.check(request)
         except Refusal as refusal:
             answers[place] = terms.Refused(refusal)
             continue
-        asked[place] = Asked(requests.posting_id_of(one.key), requests.hash_of(one), one)
+        asked[place] = Asked(requests.posting_id_of(request.key), requests.hash_of(request), request)
     for place, first in _standing_answers(tx, asked, known).items():
         answers[place] = first
         del asked[place]

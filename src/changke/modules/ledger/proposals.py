@@ -38,7 +38,8 @@ def propose(tx: Tx, proposal_id: UUID, request: terms.Adjust, *, at: datetime) -
 def approve(tx: Tx, proposal_id: UUID, approver: str, *, at: datetime) -> terms.Adjust:
     """Mark a proposal as approved by someone else than who made it; returns the request to post."""
     row = tx.raw.execute(
-        "SELECT request, proposed_by, approved_by FROM ledger.proposal WHERE proposal_id = %s FOR UPDATE", (proposal_id,)
+        "SELECT request, proposed_by, approved_by FROM ledger.proposal WHERE proposal_id = %s FOR UPDATE",
+        (proposal_id,),
     ).fetchone()
     if row is None:
         raise Refusal(NOT_FOUND, field="proposal_id", have=str(proposal_id), what="proposal")

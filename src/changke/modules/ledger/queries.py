@@ -7,7 +7,8 @@ from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.kernel.errors import OUT_OF_RANGE, Refusal
-from changke.modules.ledger import terms, wallet_types as types_
+from changke.modules.ledger import terms
+from changke.modules.ledger import wallet_types as types_
 from changke.modules.ledger.rules import views
 from changke.modules.ledger.state import Lot, Wallet
 from changke.modules.ledger.wallet_types import WalletType
@@ -58,9 +59,7 @@ def balances(
 
 def _lot(key: tuple[UUID, str], row: Sequence[Any]) -> Lot:
     lot_id, amount, remaining, held, awarded_at, activates_at, expires_at, profile_id = row
-    return Lot(
-        *key, lot_id, amount, remaining, held, awarded_at, activates_at, expires_at, False, profile_id, None
-    )
+    return Lot(*key, lot_id, amount, remaining, held, awarded_at, activates_at, expires_at, False, profile_id, None)
 
 
 def balance_at(tx: Tx, *, member_id: UUID, wallet_type: str, moment: datetime) -> terms.PastBalance:

@@ -112,7 +112,8 @@ def _entries(tx: Tx, keys: Sequence[tuple[UUID, str, int]]) -> dict[tuple[UUID, 
         " JOIN ledger.entry e USING (member_id, wallet_type, version)",
         _columns(keys, 3),
     ).fetchall()
-    return {row[:3]: Entry(*row[:11], _draws(row[11]), row[12]) for row in rows}
+    found: list[tuple[Any, ...]] = [(*row[:11], _draws(row[11]), row[12]) for row in rows]
+    return {row[:3]: Entry(*row) for row in found}
 
 
 def _columns(rows: Sequence[Sequence[object]], width: int) -> tuple[list[object], ...]:
@@ -132,9 +133,7 @@ def load_holds(tx: Tx, hold_ids: Iterable[UUID]) -> dict[UUID, HoldState]:
     ids = list(set(hold_ids))
     if not ids:
         return {}
-    rows = tx.raw.execute(
-        f"SELECT {_HOLD} FROM ledger.hold WHERE hold_id = ANY(%s)", (ids,)
-    ).fetchall()
+    rows = tx.raw.execute(f"SELECT {_HOLD} FROM ledger.hold WHERE hold_id = ANY(%s)", (ids,)).fetchall()
     return {row[1]: _hold(row) for row in rows}
 
 
@@ -174,7 +173,8 @@ def lot_trail(tx: Tx, keys: Sequence[LotKey]) -> list[LotKey]:
 
 def lock_wallets(tx: Tx, keys: Iterable[WalletKey]) -> dict[WalletKey, Wallet]:
     """Create the wallets that are missing, lock all in order and return them without lots."""
-    ordered = _columns(sorted(set(keys), key=lambda key: (key[0].hex, key[1])), 2)
+    in_order: list[WalletKey] = sorted(set(keys), key=lambda key: (key[0].hex, key[1]))
+    ordered = _columns(in_order, 2)
     if not ordered[0]:
         return {}
     tx.raw.execute(
@@ -217,7 +217,8 @@ def _lot(row: tuple[Any, ...]) -> Lot:
     *plain, origin_member, origin_lot, moved_member, moved_lot = row
     origin = (origin_member, origin_lot) if origin_member else None
     moved = (moved_member, moved_lot) if moved_member else None
-    return Lot(*plain, origin, moved)
+    values: tuple[Any, ...] = (*plain, origin, moved)
+    return Lot(*values)
 
 
 def spent(tx: Tx, keys: Iterable[tuple[UUID, str, str, datetime, datetime]]) -> dict[WalletKey, Spent]:
@@ -255,7 +256,8 @@ def save_wallets(tx: Tx, wallets: Iterable[Wallet]) -> None:
 
 def save_lots(tx: Tx, lots: Iterable[Lot]) -> None:
     """Insert new lots and update changed ones."""
-    fresh, changed = [], []
+    fresh: list[Lot] = []
+    changed: list[Lot] = []
     for lot in lots:
         (fresh if lot.is_new else changed).append(lot)
     tx.copy(

@@ -63,9 +63,7 @@ class InDebt(Exception):
     """A wallet of the batch owes points: its lots have to be looked at."""
 
 
-def credit_wallets(
-    tx: Tx, sums: dict[tuple[str, str], tuple[int, int]]
-) -> tuple[dict[tuple[str, str], Standing], int]:
+def credit_wallets(tx: Tx, sums: dict[tuple[str, str], tuple[int, int]]) -> tuple[dict[tuple[str, str], Standing], int]:
     """Create, lock and credit wallets in order; returns how each stood before and the transaction's number."""
     rows = tx.raw.execute(
         "INSERT INTO ledger.wallet AS w (member_id, wallet_type, balance, version)"

@@ -196,5 +196,5 @@ SELECT counter_id, wallet_type, NULL, posting_id, kind, -amount, true, recorded_
   FROM ledger.entry
  WHERE kind NOT IN ('transfer_out', 'transfer_in', 'rehome_out', 'rehome_in')
 """
-sa.event.listen(entry, "after_create", sa.DDL(LEG_VIEW))
-sa.event.listen(entry, "before_drop", sa.DDL("DROP VIEW IF EXISTS ledger.leg"))
+sa.event.listen(entry, "after_create", sa.DDL(LEG_VIEW))  # type: ignore[no-untyped-call]
+sa.event.listen(entry, "before_drop", sa.DDL("DROP VIEW IF EXISTS ledger.leg"))  # type: ignore[no-untyped-call]

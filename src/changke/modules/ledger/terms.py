@@ -232,7 +232,7 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """Done. `restored` went back to lots and can be spent, `expired` came back past its date, `shortfall` is missing."""
+    """Done. `restored` is back in its lots, `expired` came back past its date, `shortfall` could not be taken."""
 
     posting_id: UUID
     movements: tuple[Movement, ...]
@@ -345,8 +345,10 @@ UNKNOWN_WALLET_TYPE = RefusalCode(
     "unknown_wallet_type", 422, Text("there is no wallet type {have}", "没有积分账户类型 {have}")
 )
 INVALID_AMOUNT = RefusalCode(
-    "invalid_amount", 422, Text("{field} is {have}; it must be a whole number within {need}", "{field} 为 {have}，必须是 {need} 之内的整数")
-)  # fmt: skip
+    "invalid_amount",
+    422,
+    Text("{field} is {have}; it must be a whole number within {need}", "{field} 为 {have}，必须是 {need} 之内的整数"),
+)
 INVALID_WALLET_TYPE = RefusalCode(
     "invalid_wallet_type", 422, Text("the wallet type is not valid: {reason}", "积分账户类型无效：{reason}")
 )
@@ -363,22 +365,26 @@ HOLD_TOO_LONG = RefusalCode(
     "hold_too_long", 422, Text("a hold may live {need} s, {have} were asked for", "冻结最长 {need} 秒，请求 {have} 秒")
 )
 UNKNOWN_POSTING = RefusalCode("unknown_posting", 404, Text("there is no posting {have}", "没有入账记录 {have}"))
-NOT_REVERSIBLE = RefusalCode("not_reversible", 409, Text("a posting of kind {have} cannot be reversed", "类型 {have} 的入账不可冲正"))
+NOT_REVERSIBLE = RefusalCode(
+    "not_reversible", 409, Text("a posting of kind {have} cannot be reversed", "类型 {have} 的入账不可冲正")
+)
 ALREADY_REVERSED = RefusalCode(
-    "already_reversed", 409, Text("{have} can still be given back, {need} were asked for", "尚可退回 {have}，请求 {need}")
+    "already_reversed",
+    409,
+    Text("{have} can still be given back, {need} were asked for", "尚可退回 {have}，请求 {need}"),
 )
 EXCHANGE_SPENT = RefusalCode(
     "exchange_spent", 409, Text("{have} of the {need} exchanged points are left", "兑入的 {need} 积分只剩 {have}")
 )
-REASON_NEEDED = RefusalCode("reason_needed", 422, Text("an adjustment needs a reason and who makes it", "调整须写明原因和经办人"))
+REASON_NEEDED = RefusalCode(
+    "reason_needed", 422, Text("an adjustment needs a reason and who makes it", "调整须写明原因和经办人")
+)
 FOUR_EYES = RefusalCode(
     "four_eyes", 409, Text("someone other than {have} has to approve this", "须由 {have} 以外的人批准")
 )
 ALREADY_APPROVED = RefusalCode("already_approved", 409, Text("{have} has approved this already", "{have} 已批准"))
 TRANSFER_TO_SELF = RefusalCode("transfer_to_self", 422, Text("points cannot be given to oneself", "不能转赠给自己"))
-TRANSFER_NOT_ALLOWED = RefusalCode(
-    "transfer_not_allowed", 409, Text("{have} cannot be transferred", "{have} 不可转赠")
-)
+TRANSFER_NOT_ALLOWED = RefusalCode("transfer_not_allowed", 409, Text("{have} cannot be transferred", "{have} 不可转赠"))
 LIMIT_PER_DAY = RefusalCode(
     "limit_per_day", 409, Text("{have} of {need} a day are left", "今日限额 {need}，剩余 {have}")
 )
@@ -386,6 +392,8 @@ LIMIT_PER_MONTH = RefusalCode(
     "limit_per_month", 409, Text("{have} of {need} a month are left", "本月限额 {need}，剩余 {have}")
 )
 EXCHANGE_TERMS = RefusalCode(
-    "exchange_terms", 409, Text("{have} is not a multiple of {need} or below the minimum", "{have} 不是 {need} 的倍数或低于最低额")
+    "exchange_terms",
+    409,
+    Text("{have} is not a multiple of {need} or below the minimum", "{have} 不是 {need} 的倍数或低于最低额"),
 )
 NOTHING_PENDING = RefusalCode("nothing_pending", 404, Text("nothing is pending for {have}", "{have} 没有待生效积分"))

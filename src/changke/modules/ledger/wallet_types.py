@@ -37,7 +37,7 @@ class ExpiryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPolicy:
-    """`count` is days, months or whole years ahead, as the kind says; grace is added to the end of a quarter or year."""
+    """`count` is days, months, quarters or years ahead, as the kind says; `grace_days` are added at the end."""
 
     kind: ExpiryKind
     count: int = 0
@@ -99,7 +99,9 @@ def check(wallet_type: WalletType) -> WalletType:
     except (ZoneInfoNotFoundError, ValueError):
         zone_known = False
     problems = {
-        "code": not (0 < len(wallet_type.code) <= 40 and wallet_type.code.isascii() and wallet_type.code.isidentifier()),
+        "code": not (
+            0 < len(wallet_type.code) <= 40 and wallet_type.code.isascii() and wallet_type.code.isidentifier()
+        ),
         "name": not (wallet_type.name.en and wallet_type.name.zh and wallet_type.unit.en and wallet_type.unit.zh),
         "expiry.count": not 0 <= expiry.count <= 36_500 or (expiry.kind in _COUNTED and expiry.count < 1),
         "expiry.grace_days": not 0 <= expiry.grace_days <= 366,
@@ -133,9 +135,7 @@ def from_json(text: str) -> WalletType:
     name, unit = Text(**data.pop("name")), Text(**data.pop("unit"))
     holder, clawback = Holder(data.pop("holder")), ClawbackPolicy(data.pop("clawback"))
     value = Decimal(data.pop("value_minor"))
-    return WalletType(
-        **data, name=name, unit=unit, holder=holder, clawback=clawback, value_minor=value, expiry=policy
-    )
+    return WalletType(**data, name=name, unit=unit, holder=holder, clawback=clawback, value_minor=value, expiry=policy)
 
 
 _POINT = Text("point", "积分")
@@ -153,7 +153,9 @@ SHIPPED: tuple[WalletType, ...] = (
     ),
     WalletType("social", Text("social points", "社交积分"), _POINT, "social", expiry=_YEAR),
     WalletType("co_creation", Text("co-creation points", "共创积分"), _POINT, "co_creation", expiry=_YEAR),
-    WalletType("green", Text("green points", "绿色积分"), _POINT, "green", expiry=ExpiryPolicy(ExpiryKind.END_OF_YEAR, 1)),
+    WalletType(
+        "green", Text("green points", "绿色积分"), _POINT, "green", expiry=ExpiryPolicy(ExpiryKind.END_OF_YEAR, 1)
+    ),
     WalletType(
         "partner", Text("partner points", "伙伴积分"), _POINT, "partner",
         expiry=_YEAR, pending_days=7, clawback=ClawbackPolicy.PENDING_ONLY, value_minor=Decimal(1),

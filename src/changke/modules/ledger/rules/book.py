@@ -14,7 +14,18 @@ from changke.kernel.clock import MAX_INSTANT
 from changke.kernel.errors import Refusal
 from changke.modules.ledger import terms
 from changke.modules.ledger.rules import calendar
-from changke.modules.ledger.state import LOT_SHIFT, Draws, Entry, HoldState, Lot, LotKey, Spent, Target, Wallet, WalletKey
+from changke.modules.ledger.state import (
+    LOT_SHIFT,
+    Draws,
+    Entry,
+    HoldState,
+    Lot,
+    LotKey,
+    Spent,
+    Target,
+    Wallet,
+    WalletKey,
+)
 from changke.modules.ledger.wallet_types import WalletType
 
 Part = tuple[Lot, int]
@@ -128,9 +139,7 @@ class Book:
         detail: dict[str, object] | None = None,
     ) -> Entry:
         """Add an entry: `amount` changes the balance, `held` what is put aside."""
-        self.set(
-            wallet, version=wallet.version + 1, balance=wallet.balance + amount, held=wallet.held + held
-        )
+        self.set(wallet, version=wallet.version + 1, balance=wallet.balance + amount, held=wallet.held + held)
         entry = Entry(
             wallet.member_id, wallet.wallet_type, wallet.version, self._posting_id, kind, amount, wallet.balance,
             wallet.held, counter, self._occurred_at, self._reference, draws, detail,
@@ -251,4 +260,4 @@ class Book:
         lots = wallet.lots.values()
         assert sum(lot.remaining for lot in lots) == wallet.balance + wallet.debt, "lots sum to the balance"
         assert sum(lot.held for lot in lots) == wallet.held, "held parts sum to what is held"
-        assert wallet.debt >= 0 and wallet.held >= 0, "no wallet holds or owes less than nothing"
+        assert min(wallet.debt, wallet.held) >= 0, "no wallet holds or owes less than nothing"

@@ -235,7 +235,9 @@ def reinstate(book: Book, request: terms.Reinstate) -> dict[str, int]:
         homes = [(book.home(entry.member_id, entry.wallet_type, lot_id), part) for lot_id, part in entry.draws]
         for member_id in dict.fromkeys(lot.member_id for lot, _ in homes):
             wallet = book.wallet(member_id, entry.wallet_type)
-            reinstate_parts(book, wallet, [part for part in homes if part[0].member_id == member_id], request.grace_days)
+            reinstate_parts(
+                book, wallet, [part for part in homes if part[0].member_id == member_id], request.grace_days
+            )
             book.settle(wallet)
         given[index] = -entry.amount
     book.set(target, reversed=given)

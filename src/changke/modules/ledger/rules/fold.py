@@ -56,7 +56,7 @@ def decide(book: Book, one: Asked) -> tuple[terms.Outcome, Decided | None]:
         return terms.Refused(refusal), None
     made = book.entries[start:]
     assert made, "every posting has an entry"
-    answer = terms.Posted(one.posting_id, tuple(movement(entry) for entry in made), **figures)
+    answer = terms.Posted(one.posting_id, tuple(movement(entry) for entry in made), **figures)  # type: ignore[arg-type]
     return answer, Decided(one, answer, made[0])
 
 

@@ -23,9 +23,7 @@ def spendable(book: Book, wallet: Wallet, amount: int) -> list[Part]:
     return parts
 
 
-def validity(
-    wallet_type: WalletType, request: terms.Earn, at: datetime
-) -> tuple[datetime | None, datetime | None]:
+def validity(wallet_type: WalletType, request: terms.Earn, at: datetime) -> tuple[datetime | None, datetime | None]:
     """Return (activation, expiry) of an earn; validity counts from the activation."""
     activates_at = request.activates_at or calendar.activation(wallet_type, request.occurred_at)
     if activates_at is not None and activates_at <= request.occurred_at:

@@ -1,4 +1,4 @@
-"""What can be said of a request before any state is loaded: its id, its body, its wallets, whether it is well formed."""
+"""What can be said of a request before any state is loaded: its id, body and wallets, whether it is well formed."""
 
 from dataclasses import fields
 from datetime import UTC, datetime
