@@ -38,6 +38,7 @@ from changke.kernel.errors import (
 )
 from changke.kernel.i18n import Locale, Text, parse_locale
 from changke.kernel.ids import new_id
+from changke.kernel.principal import Principal as Principal
 from changke.kernel.settings import Settings
 
 PUBLIC = "public"
@@ -56,20 +57,6 @@ METHOD_OR_PATH = RefusalCode("no_such_route", 404, Text("no such call: {have}", 
 DEFECT = RefusalCode(
     "internal_error", 500, Text("something broke on our side; trace id {have}", "系统内部错误，追踪编号 {have}")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls: an API key and what it may do (`*` is everything, `ledger.*` everything of a module)."""
-
-    key_id: str
-    name: str
-    permissions: frozenset[str]
-
-    def may(self, permission: str) -> bool:
-        """Return whether this principal has `permission`."""
-        module = permission.partition(".")[0]
-        return bool(self.permissions & {"*", permission, f"{module}.*"})
 
 
 class Authenticate(Protocol):

@@ -1,19 +1,50 @@
 """The public verbs of identity: resolve sightings to members, merge and undo, decide cases, keep API keys."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import re
+import secrets
+import string
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
-from changke.kernel.errors import TOO_LARGE, Refusal
+from changke.kernel.errors import NOT_FOUND, OUT_OF_RANGE, TOO_LARGE, Refusal
+from changke.kernel.ids import new_id
+from changke.kernel.principal import Principal
 from changke.modules.identity import commands_matching as matching
+from changke.modules.identity import events, queries, store, store_graph
 from changke.modules.identity import rules_sightings as sightings_rules
-from changke.modules.identity import store
+from changke.modules.identity import rules_staff as staff_rules
 from changke.modules.identity.rules_sightings import Seen
 from changke.modules.identity.rules_values import DEFAULT_REGION
-from changke.modules.identity.terms import SIGHTINGS_MAX, VALUE_PLACE, Answer, MergeKind, Resolved, Sighting
+from changke.modules.identity.terms import (
+    ALREADY_UNDONE,
+    BAD_PERMISSION,
+    CASE_DECIDED,
+    CROWDED_VALUE,
+    DECISION_UNFIT,
+    KEY_ID_LENGTH,
+    KEY_PREFIX,
+    NOTHING_TO_UNDO,
+    SAME_MEMBER,
+    SECRET_LENGTH,
+    SIGHTINGS_MAX,
+    VALUE_PLACE,
+    Answer,
+    ApiKey,
+    Decision,
+    Merge,
+    MergeKind,
+    Move,
+    Resolved,
+    Sighting,
+)
 from changke.modules.identity.terms_evidence import EvidenceKind
+
+_BASE62 = string.digits + string.ascii_letters
+_PERMISSION = re.compile(r"\*|[a-z_]{1,40}\.(?:\*|[a-z_]{1,60})")
 
 _Reading = tuple[Seen, ...] | Refusal
 
@@ -39,6 +70,140 @@ def resolve(
     regrouped = matching.regroup(tx, touched, fresh=fresh, cause=cause).member_of if touched else {}
     _touch(tx, stored, at=at)
     return [reading if isinstance(reading, Refusal) else _answer(reading, stored, regrouped) for reading in readings]
+
+
+def merge(tx: Tx, *, member_ids: Sequence[UUID], actor: str, reason: str, at: datetime) -> Merge:
+    """Join members on a person's word; returns the record by which it can be undone.
+
+    The word outweighs every limit and every earlier word that kept them apart. Refuses unknown members, members that
+    are one already, and values that many share.
+    """
+    members = _members(tx, member_ids)
+    if len(members) < 2:
+        raise Refusal(SAME_MEMBER)
+    first, *others = sorted(members)
+    profiles = queries.profiles_of(tx, members)
+    merge_id = new_id()
+    graph = store_graph.explore(tx, profiles)
+    store.void_evidence(tx, staff_rules.words_against(graph, profiles), by=merge_id)
+    words = [store.NewEvidence(first, other, EvidenceKind.SAME, at, "staff", str(merge_id)) for other in others]
+    changed = {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, words, at=at)}
+    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, changed, act=merge_id)
+    regrouped = matching.regroup(tx, profiles, fresh=set(), cause=cause)
+    if len({regrouped.member_of.get(one) for one in members}) > 1:
+        raise Refusal(CROWDED_VALUE)
+    return next(one for one in regrouped.merges if set(one.losers) & members)
+
+
+def undo_merge(tx: Tx, *, merge_id: UUID, actor: str, reason: str, at: datetime) -> tuple[Move, ...]:
+    """Take a merge back: void what joined its members and keep them apart from now on; returns what moved.
+
+    Facts are untouched; only the neighbourhood of the merge is computed again. Refuses an unknown merge, one that was
+    undone already, and a record that joined nothing.
+    """
+    found = store.lock_merge(tx, merge_id)
+    if found is None:
+        raise Refusal(NOT_FOUND, field="merge_id", what="merge", have=str(merge_id))
+    record = found.merge
+    if record.undone_at is not None:
+        raise Refusal(ALREADY_UNDONE)
+    if not record.losers:
+        raise Refusal(NOTHING_TO_UNDO)
+    sided = [*found.stayed, *(one.profile_id for one in record.moves)]
+    profiles = queries.profiles_of(tx, queries.members_of(tx, sided).values())
+    graph = store_graph.explore(tx, profiles)
+    split = staff_rules.split(record, found.stayed, found.evidence, graph)
+    store.void_evidence(tx, split.void, by=merge_id)
+    words = [
+        store.NewEvidence(low, high, EvidenceKind.NOT_SAME, at, "staff", str(merge_id)) for low, high in split.apart
+    ]
+    store.insert_evidence(tx, words, at=at)
+    store.mark_undone(tx, merge_id, actor=actor, reason=reason, at=at)
+    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {}, undoes=merge_id)
+    moves = matching.regroup(tx, profiles, fresh=set(), cause=cause).moves
+    tx.announce(events.undone(merge_id, record.winner, moves))
+    return moves
+
+
+def decide(tx: Tx, *, case_id: UUID, decision: Decision, actor: str, reason: str, at: datetime) -> tuple[Move, ...]:
+    """Answer a review case; returns what moved. Refuses an unknown or decided case and an answer that does not fit it.
+
+    `same` joins the two profiles, `different` keeps them apart for good; a crowded value is kept blocked or released.
+    """
+    case = store.lock_case(tx, case_id)
+    if case is None:
+        raise Refusal(NOT_FOUND, field="case_id", what="case", have=str(case_id))
+    if case.decision is not None:
+        raise Refusal(CASE_DECIDED)
+    fitting = staff_rules.answers(case.kind)
+    if decision not in fitting:
+        raise Refusal(DECISION_UNFIT, field="decision", have=decision.value, need=", ".join(fitting))
+    store.mark_decided(tx, case_id, decision=decision, actor=actor, reason=reason, at=at)
+    low, high = case.profile_ids[0], case.profile_ids[-1]
+    if decision is Decision.KEEP_BLOCKED:
+        return ()
+    if decision is Decision.RELEASE:
+        store.block(tx, [low], at=None, cleared=True)
+        return _regroup_on_word(tx, [low], {}, actor=actor, reason=reason, at=at)
+    profiles = queries.profiles_of(tx, queries.members_of(tx, [low, high]).values())
+    against = staff_rules.against(decision, low, high, store_graph.explore(tx, profiles))
+    store.void_evidence(tx, against, by=case_id)
+    kind = EvidenceKind.SAME if decision is Decision.SAME else EvidenceKind.NOT_SAME
+    changed = store.insert_evidence(tx, [store.NewEvidence(low, high, kind, at, "staff", str(case_id))], at=at)
+    ties = {edge_id: (one.low, one.high) for edge_id, one in changed}
+    return _regroup_on_word(tx, list(profiles), ties, actor=actor, reason=reason, at=at)
+
+
+def create_api_key(
+    tx: Tx, *, name: str, permissions: Collection[str], at: datetime, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make an API key; returns it and its secret, which is shown this once and kept only as a hash.
+
+    Permissions are `module.verb`, `module.*` or `*`. Refuses a permission of another form and an expiry in the past.
+    """
+    for one in permissions:
+        if not _PERMISSION.fullmatch(one):
+            raise Refusal(BAD_PERMISSION, field="permissions", have=one[:64])
+    if expires_at is not None and expires_at <= at:
+        raise Refusal(OUT_OF_RANGE, field="expires_at", have=expires_at.isoformat(), need=f"> {at.isoformat()}")
+    key_id = _random_text(KEY_ID_LENGTH)
+    secret = f"{KEY_PREFIX}{key_id}_{_random_text(SECRET_LENGTH)}"
+    key = ApiKey(key_id, name, tuple(sorted(permissions)), at, expires_at)
+    store.insert_api_key(tx, key, secret_hash=hashlib.sha256(secret.encode()).digest())
+    return key, secret
+
+
+def revoke_api_key(tx: Tx, *, key_id: str, at: datetime) -> None:
+    """End a key; refuses an unknown or revoked one. Running servers forget it within seconds."""
+    if not store.revoke_api_key(tx, key_id, at=at):
+        raise Refusal(NOT_FOUND, field="key_id", what="API key", have=key_id[:32])
+
+
+def authenticate(tx: Tx, secret: str, *, at: datetime) -> Principal | None:
+    """Return whose secret this is and note its use, or None for one that is unknown, revoked or expired."""
+    principal = queries.authenticate(tx, secret, at=at)
+    if principal is not None:
+        store.touch_api_key(tx, principal.key_id, at=at)
+    return principal
+
+
+def _random_text(length: int) -> str:
+    return "".join(secrets.choice(_BASE62) for _ in range(length))
+
+
+def _regroup_on_word(
+    tx: Tx, touched: Sequence[UUID], ties: Mapping[UUID, tuple[UUID, UUID]], *, actor: str, reason: str, at: datetime
+) -> tuple[Move, ...]:
+    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, ties)
+    return matching.regroup(tx, touched, fresh=set(), cause=cause).moves
+
+
+def _members(tx: Tx, member_ids: Sequence[UUID]) -> set[UUID]:
+    found = queries.members_of(tx, member_ids)
+    for one in member_ids:
+        if one not in found:
+            raise Refusal(NOT_FOUND, field="member_ids", what="member", have=str(one))
+    return set(found.values())
 
 
 def _read(sightings: Sequence[Sighting], *, region: str, keyring: KeyRing) -> list[_Reading]:

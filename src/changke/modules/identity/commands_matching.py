@@ -19,13 +19,17 @@ from changke.modules.identity.terms_evidence import Conflict, Graph
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why members are recomputed: what goes into the merge records. `evidence` maps ids to the profiles they tie."""
+    """Why members are recomputed: what goes into the merge records. `evidence` maps ids to the profiles they tie.
+
+    A staff merge brings the id of its record in `act`. `undoes` names the record that is taken back.
+    """
 
     kind: MergeKind
     actor: str
     reason: str
     at: datetime
     evidence: Mapping[UUID, tuple[UUID, UUID]]
+    act: UUID | None = None
     undoes: UUID | None = None
 
 
@@ -54,7 +58,7 @@ def regroup(tx: Tx, touched: Iterable[UUID], *, fresh: set[UUID], cause: Cause) 
         for one, member in sorted(after.items())
         if one in before and before[one] != member
     )
-    merges = _record(tx, moves, still=set(after.values()), cause=cause) if moves else ()
+    merges = _record(tx, moves, after=after, cause=cause) if moves else ()
     return Regrouped(after, moves, merges)
 
 
@@ -80,7 +84,7 @@ def _put_before_a_person(
         store.open_cases(tx, cases, at=at)
 
 
-def _record(tx: Tx, moves: Sequence[Move], *, still: set[UUID], cause: Cause) -> tuple[Merge, ...]:
+def _record(tx: Tx, moves: Sequence[Move], *, after: Mapping[UUID, UUID], cause: Cause) -> tuple[Merge, ...]:
     by_target: dict[UUID, list[Move]] = defaultdict(list)
     for one in moves:
         by_target[one.to_member].append(one)
@@ -88,22 +92,26 @@ def _record(tx: Tx, moves: Sequence[Move], *, still: set[UUID], cause: Cause) ->
     if cause.undoes is not None:
         store.move(tx, moves, merge_ids=dict.fromkeys(by_target, cause.undoes), at=cause.at)
         return ()
-    gone: set[UUID] = set()
-    merges = []
-    for target, theirs in by_target.items():
-        losers = {one.from_member for one in theirs} - still - gone
-        gone |= losers
-        merges.append(
-            Merge(
-                new_id(), cause.kind, target, tuple(sorted(losers)), cause.reason, cause.actor, tuple(theirs), cause.at
-            )
-        )
+    merges = _merges(by_target, still=set(after.values()), cause=cause)
     store.move(tx, moves, merge_ids={one.winner: one.merge_id for one in merges}, at=cause.at)
-    store.insert_merges(tx, merges, evidence={one.merge_id: _behind(one, cause) for one in merges})
+    store.insert_merges(tx, [_record_of(one, after, cause) for one in merges])
     tx.announce(*(events.merged(one.merge_id, one.winner, one.losers, one.moves) for one in merges))
+    return merges
+
+
+def _merges(by_target: Mapping[UUID, Sequence[Move]], *, still: set[UUID], cause: Cause) -> tuple[Merge, ...]:
+    merges, gone, act = [], set[UUID](), cause.act
+    for target, moves in by_target.items():
+        losers = {one.from_member for one in moves} - still - gone
+        gone |= losers
+        merge_id, act = (act, None) if act and losers else (new_id(), act)
+        ended = tuple(sorted(losers))
+        merges.append(Merge(merge_id, cause.kind, target, ended, cause.reason, cause.actor, tuple(moves), cause.at))
     return tuple(merges)
 
 
-def _behind(merge: Merge, cause: Cause) -> list[UUID]:
-    moved = {one.profile_id for one in merge.moves} | {merge.winner}
-    return sorted(edge for edge, ends in cause.evidence.items() if moved & set(ends))
+def _record_of(merge: Merge, after: Mapping[UUID, UUID], cause: Cause) -> store.Record:
+    moved = {one.profile_id for one in merge.moves}
+    stayed = [one for one, member in after.items() if member == merge.winner and one not in moved]
+    behind = [edge for edge, ends in cause.evidence.items() if moved & set(ends)]
+    return store.Record(merge, tuple(sorted(behind)), tuple(sorted(stayed)))

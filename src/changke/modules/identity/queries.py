@@ -1,14 +1,22 @@
 """Reads of identity: who a profile or a value belongs to, and what a member is made of."""
 
+import hashlib
+import hmac
+import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
+from changke.kernel.principal import Principal
 from changke.modules.identity.rules_values import DEFAULT_REGION, masked, normalised
 from changke.modules.identity.terms import (
+    KEY_ID_LENGTH,
+    KEY_PREFIX,
+    SECRET_LENGTH,
     VALUE_PLACE,
     ApiKey,
     CaseKind,
@@ -23,6 +31,9 @@ from changke.modules.identity.terms import (
     ReviewCase,
     rank_of,
 )
+
+_NO_HASH = bytes(32)
+_SECRET = re.compile(rf"{KEY_PREFIX}([0-9A-Za-z]{{{KEY_ID_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}")
 
 
 def members_of(tx: Tx, profile_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -84,10 +95,10 @@ def member_view(tx: Tx, member_id: UUID, keyring: KeyRing, *, unmasked: bool = F
 def list_members(tx: Tx, *, limit: int, after: UUID | None = None) -> list[MemberRow]:
     """Return members in the order of their ids, from the one behind `after` on."""
     rows = tx.raw.execute(
-        "SELECT m.member_id, m.created_at, (SELECT count(*) FROM identity.profile_map p WHERE p.member_id = m.member_id)"
-        " FROM identity.member m WHERE m.member_id > %s"
-        " AND EXISTS (SELECT FROM identity.profile_map s WHERE s.profile_id = m.member_id AND s.member_id = m.member_id)"
-        " ORDER BY m.member_id LIMIT %s",
+        "SELECT m.member_id, m.created_at,"
+        " (SELECT count(*) FROM identity.profile_map p WHERE p.member_id = m.member_id)"
+        " FROM identity.member m JOIN identity.profile_map s ON s.profile_id = m.member_id"
+        " WHERE m.member_id > %s AND s.member_id = m.member_id ORDER BY m.member_id LIMIT %s",
         (after or UUID(int=0), limit),
     ).fetchall()
     return [MemberRow(*row) for row in rows]
@@ -140,6 +151,27 @@ def api_keys(tx: Tx) -> list[ApiKey]:
         " ORDER BY created_at, key_id"
     ).fetchall()
     return [ApiKey(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows]
+
+
+def has_api_keys(tx: Tx) -> bool:
+    """Return whether any API key was ever made."""
+    row = tx.raw.execute("SELECT EXISTS (SELECT FROM identity.api_key)").fetchone()
+    return bool(row and row[0])
+
+
+def authenticate(tx: Tx, secret: str, *, at: datetime) -> Principal | None:
+    """Return whose secret this is, or None for one that is unknown, revoked or expired.
+
+    Takes the same time for a wrong secret of a known key and for an unknown key.
+    """
+    shape = _SECRET.fullmatch(secret)
+    row: Any = tx.raw.execute(
+        "SELECT secret_hash, key_id, name, permissions, revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %s)"
+        " FROM identity.api_key WHERE key_id = %s",
+        (at, shape[1] if shape else ""),
+    ).fetchone() or (_NO_HASH, "", "", [], False)
+    equal = hmac.compare_digest(hashlib.sha256(secret.encode("utf-8", "replace")).digest(), row[0])
+    return Principal(row[1], row[2], frozenset(row[3])) if equal and row[4] else None
 
 
 def _identifier(row: Sequence[Any], keyring: KeyRing, unmasked: bool) -> KnownIdentifier:

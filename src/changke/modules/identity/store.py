@@ -10,9 +10,10 @@ import orjson
 
 from changke.kernel.database import Tx
 from changke.kernel.ids import new_ids
-from changke.modules.identity.terms import CaseKind, Merge, MergeKind, Move
+from changke.modules.identity.terms import ApiKey, CaseKind, Decision, Merge, MergeKind, Move, ReviewCase
 
 LAST_SEEN_EVERY = timedelta(days=1)
+LAST_USED_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,42 +245,51 @@ def open_cases(tx: Tx, cases: Iterable[tuple[CaseKind, UUID, UUID, str | None]],
     )
 
 
-def insert_merges(tx: Tx, merges: Sequence[Merge], *, evidence: Mapping[UUID, Sequence[UUID]]) -> None:
-    """Store merge records; `evidence` names the pieces behind each by its merge id."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A merge with what undoing it needs: the evidence behind it and the profiles that stayed in the winner."""
+
+    merge: Merge
+    evidence: tuple[UUID, ...]
+    stayed: tuple[UUID, ...]
+
+
+def insert_merges(tx: Tx, records: Sequence[Record]) -> None:
+    """Store merge records."""
     with tx.raw.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO identity.merge (merge_id, kind, winner, losers, evidence, moves, reason, actor, at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO identity.merge (merge_id, kind, winner, losers, evidence, stayed, moves, reason, actor, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
                     one.merge_id,
                     one.kind.value,
                     one.winner,
                     list(one.losers),
-                    list(evidence.get(one.merge_id, ())),
+                    list(record.evidence),
+                    list(record.stayed),
                     orjson.dumps(one.moves).decode(),
                     one.reason,
                     one.actor,
                     one.at,
                 )
-                for one in merges
+                for record in records
+                for one in (record.merge,)
             ],
         )
 
 
-def lock_merge(tx: Tx, merge_id: UUID) -> tuple[Merge, list[UUID]] | None:
-    """Lock a merge record; returns it with the ids of its evidence."""
+def lock_merge(tx: Tx, merge_id: UUID) -> Record | None:
+    """Lock a merge record and return it."""
     rows = tx.raw.execute(
-        "SELECT merge_id, kind, winner, losers, reason, actor, moves, at, undone_at, undone_by, evidence"
+        "SELECT merge_id, kind, winner, losers, reason, actor, moves, at, undone_at, undone_by, evidence, stayed"
         " FROM identity.merge WHERE merge_id = %s FOR NO KEY UPDATE",
         (merge_id,),
     ).fetchall()
     for row in rows:
         moves = tuple(Move(*(UUID(one[name]) for name in ("profile_id", "from_member", "to_member"))) for one in row[6])
-        return (
-            Merge(row[0], MergeKind(row[1]), row[2], tuple(row[3]), row[4], row[5], moves, row[7], row[8], row[9]),
-            list(row[10]),
-        )
+        merge = Merge(row[0], MergeKind(row[1]), row[2], tuple(row[3]), row[4], row[5], moves, row[7], row[8], row[9])
+        return Record(merge, tuple(row[10]), tuple(row[11]))
     return None
 
 
@@ -288,4 +298,53 @@ def mark_undone(tx: Tx, merge_id: UUID, *, actor: str, reason: str, at: datetime
     tx.raw.execute(
         "UPDATE identity.merge SET undone_at = %s, undone_by = %s, undone_reason = %s WHERE merge_id = %s",
         (at, actor, reason, merge_id),
+    )
+
+
+def lock_case(tx: Tx, case_id: UUID) -> ReviewCase | None:
+    """Lock a review case (without the members of its profiles)."""
+    row = tx.raw.execute(
+        "SELECT kind, low_profile, high_profile, namespace, opened_at, decision, decided_at, decided_by"
+        " FROM identity.review_case WHERE case_id = %s FOR NO KEY UPDATE",
+        (case_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    pair = tuple(sorted({row[1], row[2]}))
+    decision = Decision(row[5]) if row[5] else None
+    return ReviewCase(case_id, CaseKind(row[0]), pair, (), row[3], row[4], decision, row[6], row[7])
+
+
+def mark_decided(tx: Tx, case_id: UUID, *, decision: Decision, actor: str, reason: str, at: datetime) -> None:
+    """Note the answer on a locked case."""
+    tx.raw.execute(
+        "UPDATE identity.review_case SET decision = %s, decided_at = %s, decided_by = %s, reason = %s"
+        " WHERE case_id = %s",
+        (decision.value, at, actor, reason, case_id),
+    )
+
+
+def insert_api_key(tx: Tx, key: ApiKey, *, secret_hash: bytes) -> None:
+    """Store an API key by the hash of its secret."""
+    tx.raw.execute(
+        "INSERT INTO identity.api_key (key_id, name, secret_hash, permissions, created_at, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        (key.key_id, key.name, secret_hash, list(key.permissions), key.created_at, key.expires_at),
+    )
+
+
+def revoke_api_key(tx: Tx, key_id: str, *, at: datetime) -> bool:
+    """Revoke a key; returns whether it was there and live."""
+    done = tx.raw.execute(
+        "UPDATE identity.api_key SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", (at, key_id)
+    )
+    return done.rowcount == 1
+
+
+def touch_api_key(tx: Tx, key_id: str, *, at: datetime) -> None:
+    """Note that a key was used, at most once in `LAST_USED_EVERY`, and never waiting for anybody."""
+    tx.raw.execute(
+        "UPDATE identity.api_key SET last_used_at = %s WHERE key_id = (SELECT key_id FROM identity.api_key"
+        " WHERE key_id = %s AND (last_used_at IS NULL OR last_used_at < %s) FOR NO KEY UPDATE SKIP LOCKED)",
+        (at, key_id, at - LAST_USED_EVERY),
     )

@@ -83,6 +83,7 @@ merge = sa.Table(
     uuid("winner"),
     sa.Column("losers", postgresql.ARRAY(postgresql.UUID(as_uuid=True)), nullable=False),
     sa.Column("evidence", postgresql.ARRAY(postgresql.UUID(as_uuid=True)), nullable=False),
+    sa.Column("stayed", postgresql.ARRAY(postgresql.UUID(as_uuid=True)), nullable=False),
     sa.Column("moves", postgresql.JSONB, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     *text_code("actor"),

@@ -103,6 +103,17 @@ DECISION_UNFIT = RefusalCode(
     ),
 )
 
+BAD_PERMISSION = RefusalCode(
+    "permission_malformed",
+    422,
+    Text("{have} is no permission: write module.verb, module.* or *", "{have} 不是权限：请写成 模块.动作、模块.* 或 *"),
+)
+
+KEY_PREFIX = "ck_live_"
+KEY_ID_LENGTH = 12
+SECRET_LENGTH = 43
+"""43 signs of 62 hold 256 bits."""
+
 
 class Strength(IntEnum):
     """How much an identifier says about who somebody is; A is strongest."""
