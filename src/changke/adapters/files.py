@@ -2,8 +2,8 @@
 
 A text file's encoding is found by reading all of it once (the same pass takes its SHA-256): a byte order mark, else the
 zero bytes of UTF-16, else UTF-8 if all of it decodes, else GB18030 (of which GBK and GB2312 are parts). Bytes that fit
-no encoding spoil their own row and no other. Rows come in file order, or, where the mapping sorts or groups, in an order
-that is the same at every reading; DuckDB sorts, and spills to disk when the file is bigger than its memory.
+no encoding spoil their own row and no other. Rows come in file order, or, where the mapping sorts or groups, in an
+order that is the same at every reading; DuckDB sorts, and spills to disk when the file is bigger than its memory.
 """
 
 import codecs
@@ -139,7 +139,9 @@ class File:
                 raise Refusal(FILE_UNREADABLE, field=self.name, reason=reason) from error
 
     def _query(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted, relation: str) -> Iterator[Rows]:
-        types = {name: str(kind) for name, kind, *_ in connection.execute(f"describe select * from {relation}").fetchall()}
+        types = {
+            name: str(kind) for name, kind, *_ in connection.execute(f"describe select * from {relation}").fetchall()
+        }
         _check_columns(wanted.columns, [name for name in types if name != "file_row_number"])
         counted = connection.execute(f"select count(*) from {relation}").fetchone()
         total, read = max(1, counted[0] if counted else 0), 0
@@ -199,7 +201,7 @@ def _is_all(path: Path, encoding: str) -> bool:
 
 
 class _Lines:
-    """The physical lines of a text, none longer than LINE_CHARS_MAX; what was wrong since the last `fault()` is kept."""
+    """The physical lines of a text, none longer than LINE_CHARS_MAX, and what was wrong since the last `fault()`."""
 
     def __init__(self, raw: BinaryIO, content: _Content) -> None:
         self.encoding = content.encoding
@@ -221,7 +223,7 @@ class _Lines:
                 line = line.removeprefix("\ufeff")
             if "\0" in line:
                 self._fault = Refusal(NUL_CHARACTER, field=f"line {self.number}")
-            elif not self._clean and (_SURROGATE.search(line) or "\ufffd" in line and self._replaced):
+            elif not self._clean and (_SURROGATE.search(line) or ("\ufffd" in line and self._replaced)):
                 self._fault = Refusal(WRONG_ENCODING, field=f"line {self.number}", need=self.encoding)
             self.last = line
             yield line
@@ -275,7 +277,10 @@ def _rows_of(reader: Any, lines: _Lines, width: int) -> Iterator[tuple[int, list
         except StopIteration:
             return
         except csv.Error as error:
-            yield number, lines.fault() or Refusal(FIELD_TOO_LONG, field=f"line {number}", need=FIELD_CHARS_MAX, why=error)
+            yield (
+                number,
+                lines.fault() or Refusal(FIELD_TOO_LONG, field=f"line {number}", need=f"{FIELD_CHARS_MAX} ({error})"),
+            )
             continue
         fault = lines.fault()
         if fault is None and len(row) != width:
@@ -342,8 +347,15 @@ def _as_text(value: Any) -> str | None:
 
 
 def _duckdb(folder: str) -> duckdb.DuckDBPyConnection:
-    settings = {"memory_limit": SORT_MEMORY, "temp_directory": folder, "threads": "2", "autoinstall_known_extensions": "false"}
-    return duckdb.connect(config=settings)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": SORT_MEMORY,
+            "temp_directory": folder,
+            "threads": 2,
+            "autoinstall_known_extensions": False,
+        }
+    )
+    return connection.execute("set timezone = 'UTC'")
 
 
 def _select(wanted: Wanted, relation: str, types: dict[str, str]) -> str:
@@ -351,12 +363,14 @@ def _select(wanted: Wanted, relation: str, types: dict[str, str]) -> str:
     number = 'file_row_number + 1 as "#row"'
     keys = [_sort_key(column, types[column], wanted.time_formats) for column in wanted.sort_by]
     if not wanted.group_by:
-        return f"select {number}, {picked} from {relation} order by {', '.join([*keys, 'file_row_number'])}"
+        order_by = f"order by {', '.join([*keys, 'file_row_number'])}" if keys else ""
+        return f"select {number}, {picked} from {relation} {order_by}"
     group = _name(wanted.group_by)
     firsts = [f'min({key}) as "#key{index}"' for index, key in enumerate(keys)]
     order = [f'"#key{index}"' for index in range(len(keys))]
+    grouped = ", ".join([f'{group} as "#group"', *firsts])
     return (
-        f'with firsts as (select {", ".join([f"{group} as " + chr(34) + "#group" + chr(34), *firsts])} from {relation} group by 1) '
+        f"with firsts as (select {grouped} from {relation} group by 1) "
         f'select {number}, {picked} from {relation} join firsts on {group} is not distinct from "#group" '
         f"order by {', '.join([*order, group, 'file_row_number'])}"
     )
