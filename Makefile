@@ -39,11 +39,11 @@ bench: $(TESTS) ## every figure in its short form; for the full one: make bench 
 migrate: $(RUNS) ## bring the database up to date
 	$(BIN)/changke migrate $(ARGS)
 
-seed: $(RUNS) ## load the example data and stop (the demo without the server)
-	$(BIN)/changke demo --no-serve $(ARGS)
+seed: $(RUNS) ## put wallet types, the first rule and the first API key in place
+	$(BIN)/changke seed $(ARGS)
 
 openapi: $(TESTS) ## write openapi.json after a change of routes
-	$(BIN)/changke openapi --write openapi.json
+	$(BIN)/changke openapi
 
 golden: $(TESTS) ## write golden payloads for new event topics (never rewrites a published one)
 	$(BIN)/python -m tests.architecture.golden

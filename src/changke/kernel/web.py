@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 import orjson
+import psycopg
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -281,6 +282,7 @@ def answer_refusals(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(DBAPIError, _on_database)
+    app.add_exception_handler(psycopg.OperationalError, _on_database)
     app.add_exception_handler(Exception, _on_defect)
 
 
@@ -329,7 +331,7 @@ def _on_database(request: Request, error: Any) -> Response:
 
 
 def on_database_error(request: Request, cause: BaseException) -> Response:
-    """Answer a database error: a lock that did not come is 409, a database that is away is 503, the rest is a defect."""
+    """Answer a database error: a lock that did not come is 409, a database that is away 503, the rest a defect."""
     state = getattr(cause, "sqlstate", None) or ""
     if state == "55P03":  # lock_not_available
         return problem(request, Refusal(MEMBER_BUSY, need=1))
@@ -340,14 +342,6 @@ def on_database_error(request: Request, cause: BaseException) -> Response:
 
 
 def _on_defect(request: Request, defect: BaseException) -> Response:
-    if getattr(defect, "sqlstate", None) is not None and getattr(defect, "sqlstate", "")[:2] in (
-        "08",
-        "53",
-        "55",
-        "57",
-        "40",
-    ):
-        return on_database_error(request, defect)
     trace_id = str(new_id())
     _logger.error("defect", trace_id=trace_id, path=request.url.path, exc_info=defect)
     return problem(request, Refusal(DEFECT, have=trace_id), trace_id=trace_id)
