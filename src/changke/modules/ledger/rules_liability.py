@@ -12,41 +12,15 @@ it is 1 by default: what has not been seen is not counted as breakage (the const
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
 from changke.kernel.money import split
+from changke.modules.ledger.terms_liability import Allocation, Cohort, Estimate, MonthEnd
 
 MONTHS_MAX = 240
 _DIGITS = 34
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """A sale's price shared between what was handed over and the points promised, in minor units."""
-
-    goods_minor: int
-    points_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """The points of one issue month. ``redeemed[k]`` and ``lapsed[k]`` fell in the k-th month of their life.
-
-    Months are counted as ``year * 12 + month - 1``. Lapsed is whatever left without being redeemed: expired, clawed
-    back, adjusted away. The lists reach the month of the report, which may still be open.
-    """
-
-    month: int
-    issued: int
-    redeemed: tuple[int, ...]
-    lapsed: tuple[int, ...]
-
-    @property
-    def outstanding(self) -> int:
-        """Points of this month still alive (never below zero: a debt is not a negative promise)."""
-        return max(self.issued - sum(self.redeemed) - sum(self.lapsed), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +29,6 @@ class Pattern:
 
     redeemed: tuple[Decimal, ...]
     lapsed: tuple[Decimal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What one issue month still owes. ``breakage`` are points alive that are not expected to be redeemed."""
-
-    month: int
-    issued: int
-    redeemed: int
-    lapsed: int
-    outstanding: int
-    expected: int
-    breakage: int
-    liability_minor: int
-    recognised_minor: int
-
-    @property
-    def expected_total(self) -> int:
-        """Points of this issue month expected to be redeemed ever."""
-        return self.redeemed + self.expected
 
 
 def allocate(*, price_minor: int, goods_price_minor: int, points_price_minor: int) -> Allocation:
@@ -142,47 +96,117 @@ def expected_further(cohort: Cohort, run_off: Pattern, *, month: int, prior: Dec
     return min(rounded, cohort.outstanding)
 
 
-def estimate(
-    cohorts: Sequence[Cohort],
-    *,
-    month: int,
-    minor: int,
-    per_points: int,
-    prior: Decimal = Decimal(1),
-    sales_minor: Mapping[int, int] | None = None,
-) -> list[Estimate]:
-    """The liability of every issue month at ``month`` (the present, still open one).
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """How points are priced: ``minor`` units of money per ``per_points`` points, and what to assume and to use.
 
     ``sales_minor`` has the price of the goods sold with the points, by issue month: with it the price is shared by
     relative stand-alone price; without it points stand at their own stand-alone price, the most they can be.
+    ``initial`` has the redemptions expected when the points were issued, where the books already hold them.
     """
+
+    minor: int
+    per_points: int
+    prior: Decimal = Decimal(1)
+    sales_minor: Mapping[int, int] = field(default_factory=dict)
+    initial: Mapping[int, int] = field(default_factory=dict)
+
+
+def expected_at_issue(cohorts: Sequence[Cohort], basis: Basis) -> dict[int, int]:
+    """Return what was expected to be redeemed of each issue month when it ended: the price stays shared by this."""
+    answer = {}
+    for cohort in cohorts:
+        known = truncated(cohorts, cohort.month)
+        run_off = pattern(known, closed_before=cohort.month + 1)
+        young = next(one for one in known if one.month == cohort.month)
+        further = expected_further(young, run_off, month=cohort.month + 1, prior=basis.prior)
+        answer[cohort.month] = sum(young.redeemed) + further
+    return answer | dict(basis.initial)
+
+
+def allocated(cohort: Cohort, basis: Basis, *, initial: int) -> int:
+    """Return the part of the price that belongs to a cohort's points."""
+    price = stand_alone_price(points=initial, minor=basis.minor, per_points=basis.per_points)
+    sold = basis.sales_minor.get(cohort.month)
+    if sold is None:
+        return price
+    return allocate(price_minor=sold, goods_price_minor=sold, points_price_minor=price).points_minor
+
+
+def estimate(
+    cohorts: Sequence[Cohort], *, month: int, basis: Basis, initial: Mapping[int, int] | None = None
+) -> list[Estimate]:
+    """The liability of every issue month at ``month`` (the present, still open one), oldest first."""
+    at_issue = expected_at_issue(cohorts, basis) if initial is None else initial
     run_off = pattern(cohorts, closed_before=month)
     answer = []
     for cohort in sorted(cohorts, key=lambda one: one.month):
-        expected = expected_further(cohort, run_off, month=month, prior=prior)
-        total = sum(cohort.redeemed) + expected
-        price = stand_alone_price(points=total, minor=minor, per_points=per_points)
-        sold = (sales_minor or {}).get(cohort.month)
-        allocated = (
-            price
-            if sold is None
-            else allocate(price_minor=sold, goods_price_minor=sold, points_price_minor=price).points_minor
-        )
-        done = recognised(allocated_minor=allocated, redeemed=sum(cohort.redeemed), expected_total=total)
+        redeemed = sum(cohort.redeemed)
+        expected = expected_further(cohort, run_off, month=month, prior=basis.prior)
+        price = allocated(cohort, basis, initial=at_issue[cohort.month])
+        done = recognised(allocated_minor=price, redeemed=redeemed, expected_total=redeemed + expected)
         answer.append(
             Estimate(
                 month=cohort.month,
                 issued=cohort.issued,
-                redeemed=sum(cohort.redeemed),
+                redeemed=redeemed,
                 lapsed=sum(cohort.lapsed),
                 outstanding=cohort.outstanding,
                 expected=expected,
                 breakage=cohort.outstanding - expected,
-                liability_minor=allocated - done,
+                liability_minor=price - done,
                 recognised_minor=done,
             )
         )
     return answer
+
+
+def truncated(cohorts: Sequence[Cohort], month: int) -> list[Cohort]:
+    """Return what was known at the end of ``month``."""
+    return [
+        Cohort(
+            cohort.month,
+            cohort.issued,
+            cohort.redeemed[: month - cohort.month + 1],
+            cohort.lapsed[: month - cohort.month + 1],
+        )
+        for cohort in cohorts
+        if cohort.month <= month
+    ]
+
+
+def roll_forward(cohorts: Sequence[Cohort], *, first: int, last: int, basis: Basis) -> list[MonthEnd]:
+    """The end of each calendar month from ``first`` to ``last``, estimated with what was known then.
+
+    ``revenue_minor`` is the change of the cumulative recognised amount, true-up included; ``deferred_minor`` is what
+    was added to the liability: closing less opening plus revenue.
+    """
+    at_issue = expected_at_issue(cohorts, basis)
+    answer, opening, before = list[MonthEnd](), 0, 0
+    for month in range(first - 1, last + 1):
+        known = truncated(cohorts, month)
+        estimates = estimate(known, month=month + 1, basis=basis, initial=at_issue)
+        closing = sum(one.liability_minor for one in estimates)
+        done = sum(one.recognised_minor for one in estimates)
+        if month >= first:
+            answer.append(_month_end(known, month, opening=opening, closing=closing, revenue=done - before))
+        opening, before = closing, done
+    return answer
+
+
+def _month_end(known: Sequence[Cohort], month: int, *, opening: int, closing: int, revenue: int) -> MonthEnd:
+    ages = [(cohort, month - cohort.month) for cohort in known]
+    return MonthEnd(
+        month=month,
+        issued=sum(cohort.issued for cohort, age in ages if age == 0),
+        redeemed=sum(cohort.redeemed[age] for cohort, age in ages if age < len(cohort.redeemed)),
+        lapsed=sum(cohort.lapsed[age] for cohort, age in ages if age < len(cohort.lapsed)),
+        outstanding=sum(cohort.outstanding for cohort in known),
+        opening_minor=opening,
+        deferred_minor=closing - opening + revenue,
+        revenue_minor=revenue,
+        closing_minor=closing,
+    )
 
 
 def _share(part: int, whole: int) -> Decimal:
