@@ -42,9 +42,7 @@ def test_keeping_less_never_earns_more(net_minor, returned, rate):
 
 
 def test_a_late_order_uses_the_version_of_its_own_day():
-    doubled = replace(
-        ONE_A_YUAN, version=2, points_per_unit=Fraction(2), effective_from=NEW_YEAR + timedelta(days=31)
-    )
+    doubled = replace(ONE_A_YUAN, version=2, points_per_unit=Fraction(2), effective_from=NEW_YEAR + timedelta(days=31))
     ended = replace(doubled, code="welcome", effective_until=NEW_YEAR + timedelta(days=40))
     january, february, march = (NEW_YEAR + timedelta(days=days) for days in (10, 35, 60))
     every = [ONE_A_YUAN, doubled, ended]

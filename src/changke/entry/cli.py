@@ -140,7 +140,9 @@ def run(role: str, leash: Annotated[int | None, typer.Option()] = None) -> None:
     {"server": server.run, "worker": work.run}[role](settings, leash=leash)
 
 
-@app.command("doctor", help=say("Say what is wrong with this machine, and how to mend it.", "检查环境问题并给出解决办法。"))
+@app.command(
+    "doctor", help=say("Say what is wrong with this machine, and how to mend it.", "检查环境问题并给出解决办法。")
+)
 def doctor_(as_json: JsonOption = False) -> None:
     """Look at ports, disk, database version, pending migrations, keys, dead letters; exit code 1 when one is wrong."""
     with console.clear_errors():
@@ -199,7 +201,9 @@ def openapi_(
     """Describe every route of the house."""
     if check:
         if not openapi.is_current(path):
-            console.fail(say("{path} is out of date: run changke openapi", "{path} 已过期：请运行 changke openapi", path=path))
+            console.fail(
+                say("{path} is out of date: run changke openapi", "{path} 已过期：请运行 changke openapi", path=path)
+            )
         console.out.print(say("{path} is current", "{path} 为最新", path=path))
     else:
         openapi.write(path)

@@ -29,7 +29,7 @@ class NotOurs(Exception):
     """A sealed value that does not open: a wrong place, a wrong key or a changed byte."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DataKey:
     """A key of one member or profile."""
 
@@ -44,7 +44,7 @@ class DataKey:
         return _open(self.secret, sealed, aad)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
     """The house keys: versions of the sealing key (the newest seals), the index key and the signing key."""
 

@@ -43,7 +43,7 @@ def decide(tx: Tx, facts: Sequence[Fact], *, at: datetime) -> Mapping[UUID, Sequ
     returns = [fact for fact in facts if isinstance(fact, OrderReturned) and fact.profile_id != GUEST]
     if not orders and not returns:
         return {}
-    members = identity.members_of(tx, {fact.profile_id for fact in (*orders, *returns)})
+    members = identity.members_of(tx, {*(one.profile_id for one in orders), *(one.profile_id for one in returns)})
     zones = {code: wallet_type.zone for code, wallet_type in wallets.wallet_types(tx).items()}
     book = _Book(queries.earn_rules(tx), members, zones)
     touched = {(fact.profile_id, fact.fact_id) for fact in orders} | {(one.profile_id, one.order_id) for one in returns}

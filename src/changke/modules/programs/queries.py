@@ -19,7 +19,10 @@ def earn_rules(tx: Tx, *, code: str | None = None) -> list[EarnRule]:
         f"SELECT {_RULE_COLUMNS} FROM programs.earn_rule WHERE %s::text IS NULL OR code = %s ORDER BY code, version",
         (code, code),
     ).fetchall()
-    return [EarnRule(*row[:4], Fraction(row[4], row[5]), *row[6:]) for row in rows]
+    return [
+        EarnRule(code, version, wallet_type, currency, Fraction(numerator, denominator), pending, months, since, until)
+        for code, version, wallet_type, currency, numerator, denominator, pending, months, since, until in rows
+    ]
 
 
 def decisions(tx: Tx, *, profile_id: UUID, order_id: UUID) -> Sequence[Decision]:
@@ -30,4 +33,3 @@ def decisions(tx: Tx, *, profile_id: UUID, order_id: UUID) -> Sequence[Decision]
         (profile_id, order_id),
     ).fetchall()
     return [Decision(*row) for row in rows]
-
