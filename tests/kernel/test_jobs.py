@@ -76,3 +76,20 @@ def test_two_workers_never_hold_the_same_job(database, clock):
     assert len(mine) == 15
     assert len(yours) == 5
     assert not {job.job_id for job in mine} & {job.job_id for job in yours}
+
+
+def test_a_worker_takes_everything_that_is_due_and_gives_back_what_failed(database, clock):
+    with database.transaction() as tx:
+        put(tx, clock, "Anna", "Ben", "Chen", "Dai", "Eva")
+    batches = []
+
+    def send(batch):
+        batches.append(names(batch))
+        return {job.job_id: "mailbox full" for job in batch if job.payload["to"] == "Chen"}
+
+    assert jobs.work(database, queue="mail", handler=send, clock=clock, limit=2) == 4
+    assert batches == [["Anna", "Ben"], ["Chen", "Dai"], ["Eva"]]
+    with database.transaction() as tx:
+        assert jobs.waiting(tx) == [("mail", 1, 0)]
+    clock.advance(timedelta(seconds=5))
+    assert jobs.work(database, queue="mail", handler=lambda batch: {}, clock=clock) == 1

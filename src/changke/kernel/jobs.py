@@ -4,15 +4,17 @@ A batch is claimed, worked on and finished in few statements. Whoever dies leave
 are deleted, so the table stays small.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from changke.kernel.database import Tx
+from changke.kernel.clock import Clock
+from changke.kernel.database import Database, Tx
 from changke.kernel.strict_json import dumps
 
 ATTEMPTS_MAX = 8
+LEASE = timedelta(minutes=5)
 _BACK_OFF_SECONDS = 5
 
 
@@ -41,7 +43,7 @@ def enqueue(
     ).rowcount
 
 
-def claim(tx: Tx, *, queue: str, at: datetime, limit: int, lease: timedelta = timedelta(minutes=5)) -> list[Job]:
+def claim(tx: Tx, *, queue: str, at: datetime, limit: int, lease: timedelta = LEASE) -> list[Job]:
     """Lease up to `limit` due jobs, oldest first, passing over those others hold."""
     rows = tx.raw.execute(
         "UPDATE kernel.job SET leased_until = %s, attempts = attempts + 1 WHERE job_id IN ("
@@ -65,6 +67,38 @@ def fail(tx: Tx, *, job_id: int, error: str, at: datetime) -> None:
         " due_at = %s + make_interval(secs => %s * power(2, attempts - 1)) WHERE job_id = %s",
         (error[:4000], ATTEMPTS_MAX, at, _BACK_OFF_SECONDS, job_id),
     )
+
+
+def work(
+    database: Database,
+    *,
+    queue: str,
+    handler: Callable[[Sequence[Job]], Mapping[int, str]],
+    clock: Clock,
+    limit: int = 100,
+    lease: timedelta = LEASE,
+) -> int:
+    """Hand due jobs to `handler` batch by batch until none is left; returns how many were finished.
+
+    The handler works outside any transaction and answers those that failed, with the reason. A batch is finished in
+    the transaction that claims the next one: one commit a batch. Who dies on the way leaves leases that run out, so
+    a job is done at least once.
+    """
+    finished = 0
+    done: list[int] = []
+    failed: Mapping[int, str] = {}
+    while True:
+        with database.transaction() as tx:
+            at = clock.now()
+            if done:
+                finished += finish(tx, job_ids=done)
+            for job_id, error in failed.items():
+                fail(tx, job_id=job_id, error=error, at=at)
+            claimed = claim(tx, queue=queue, at=at, limit=limit, lease=lease)
+        if not claimed:
+            return finished
+        failed = handler(claimed)
+        done = [job.job_id for job in claimed if job.job_id not in failed]
 
 
 def waiting(tx: Tx) -> list[tuple[str, int, int]]:
