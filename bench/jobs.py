@@ -1,9 +1,10 @@
 """Jobs: how fast a queue is drained. Our batch claim against pgqueuer, on one durable PostgreSQL, in one run.
 
-What is measured. A queue is filled with N small jobs; then one worker with one connection takes them all, calls a handler
-for each that does nothing but count, and takes the finished ones out. Ours is `changke.kernel.jobs.work` at batch 100: a
-batch is finished in the transaction that claims the next, so a hundred jobs cost one commit. pgqueuer drains through its
-own public `run(mode=drain)` on asyncpg, with its settings as it installs them, at batch 10 (its default) and 100. Rounds alternate, so that a slow minute of the disk hits all; the figures are medians.
+What is measured. A queue is filled with N small jobs; then one worker with one connection takes them all, calls a
+handler for each that does nothing but count, and takes the finished ones out. Ours is `changke.kernel.jobs.work` at
+batch 100: a batch is finished in the transaction that claims the next, so a hundred jobs cost one commit. pgqueuer
+drains through its own public `run(mode=drain)` on asyncpg, with its settings as it installs them, at batch 10 (its
+default) and 100. Rounds alternate, so that a slow minute of the disk hits all; the figures are medians.
 
 Target: ours at batch 100 is at least twice as fast as pgqueuer at its better batch size.
 
