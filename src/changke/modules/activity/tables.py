@@ -87,6 +87,7 @@ sale_order = sa.Table(
         name="total_adds_up",
     ),
     sa.CheckConstraint("line_count BETWEEN 1 AND 1000", name="line_count_range"),
+    sa.Index("ix_sale_order_order_id", "order_id"),
     schema=SCHEMA,
 )
 

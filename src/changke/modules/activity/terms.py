@@ -260,3 +260,110 @@ REJECT_NEEDS_MENDING = _code(
     "this was kept as {have}; send the mended event to replay it",
     "原始内容为 {have} 格式，请提交修正后的事件再重放",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderHeader:
+    """An order in a list."""
+
+    order_id: UUID
+    profile_id: UUID
+    source: str
+    event_id: str
+    order_number: str
+    order_namespace: str
+    channel: str | None
+    store: str | None
+    cashier: str | None
+    currency: str
+    tax_included: bool
+    net_minor: int
+    discount_minor: int
+    tax_minor: int
+    shipping_minor: int
+    total_minor: int
+    line_count: int
+    occurred_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """A line of an order and what came back of it."""
+
+    line_no: int
+    sku: str
+    quantity: Decimal
+    unit_price_minor: int | None
+    discount_minor: int
+    tax_minor: int
+    net_minor: int
+    category: str | None
+    attributes: Mapping[str, Any] | None
+    returned_quantity: Decimal
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnHeader:
+    """A return or cancellation of an order."""
+
+    return_id: UUID
+    kind: str
+    source: str
+    event_id: str
+    return_number: str | None
+    refund_minor: int
+    occurred_at: datetime
+    received_at: datetime
+    applied_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order with everything that belongs to it."""
+
+    header: OrderHeader
+    lines: Sequence[OrderLine]
+    returns: Sequence[ReturnHeader]
+    details: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectView:
+    """A refused item as it is kept. The raw body is only in the answer to a request for one."""
+
+    reject_id: UUID
+    source: str
+    event_id: str | None
+    code: str
+    field: str | None
+    have: str | None
+    need: str | None
+    reason_en: str
+    reason_zh: str
+    format: str
+    truncated: bool
+    times: int
+    state: str
+    received_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueItem:
+    """A channel, store or product. Fields that its kind does not have stay empty.
+
+    `state` is known (told by the retailer), seen (met in an event) or retired.
+    """
+
+    code: str
+    name: str | None = None
+    kind: str | None = None
+    region: str | None = None
+    time_zone: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    price_minor: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "known"

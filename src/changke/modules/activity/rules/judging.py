@@ -120,17 +120,18 @@ def canonical(envelope: Envelope) -> bytes:
         body = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise Refusal(INVALID_JSON, field="payload", reason=str(error)[:200]) from None
-    if b"\\u0000" in body and _has_nul(orjson.loads(body)):
+    if b"\\u0000" in body and has_nul(orjson.loads(body)):
         raise Refusal(INVALID_JSON, field="payload", reason="NUL (U+0000)")
     return body
 
 
-def _has_nul(node: Any) -> bool:
+def has_nul(node: Any) -> bool:
+    """Return whether a NUL stands anywhere in JSON data."""
     if isinstance(node, str):
         return "\0" in node
     if isinstance(node, dict):
-        return any(_has_nul(name) or _has_nul(value) for name, value in node.items())
-    return isinstance(node, list) and any(_has_nul(value) for value in node)
+        return any(has_nul(name) or has_nul(value) for name, value in node.items())
+    return isinstance(node, list) and any(has_nul(value) for value in node)
 
 
 def _check_time(occurred_at: datetime, latest: datetime) -> None:
