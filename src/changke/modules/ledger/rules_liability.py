@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
@@ -207,6 +208,11 @@ def _month_end(known: Sequence[Cohort], month: int, *, opening: int, closing: in
         revenue_minor=revenue,
         closing_minor=closing,
     )
+
+
+def last_day(expires_at: datetime, zone: tzinfo) -> date:
+    """Return the last day on which points with this exclusive instant of expiry are good."""
+    return (expires_at.astimezone(zone) - timedelta(microseconds=1)).date()
 
 
 def _share(part: int, whole: int) -> Decimal:
