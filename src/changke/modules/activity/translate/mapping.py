@@ -70,6 +70,7 @@ class FileMapping:
     currency: str | None = None
     zone: ZoneInfo | None = None
     time_formats: tuple[str, ...] = ()
+    shift_days: int = 0
     group_by: str | None = None
     sort_by: tuple[str, ...] = ()
     format: str | None = None
@@ -171,6 +172,7 @@ def _mapping(document: dict[str, Any], text: str) -> FileMapping:
         currency=currency,
         zone=_zone(document.get("time_zone")),
         time_formats=tuple(document.get("time_formats", ())),
+        shift_days=document.get("shift_days", 0),
         group_by=document.get("group_by"),
         sort_by=tuple(document.get("sort_by", ())),
         text=text,
