@@ -50,12 +50,14 @@ def post(tx: Tx, requests_: Sequence[terms.Request], *, at: datetime) -> list[te
 
 def _waves(asked: Sequence[terms.Request]) -> list[list[terms.Request]]:
     """Cut a batch where a request repeats a key of its wave or refers to what its wave is about to post."""
+    refers = any(type(one) is not terms.Earn for one in asked)
+    if not refers and len({one.key for one in asked}) == len(asked):
+        return [list(asked)] if asked else []
     waves: list[list[terms.Request]] = [[]]
     keys: set[str] = set()
     ids: set[UUID] = set()
-    refers = any(not isinstance(one, terms.Earn) for one in asked)
     for one in asked:
-        target = (requests.hold_of(one) or requests.target_of(one)) if refers else None
+        target = requests.hold_of(one) or requests.target_of(one)
         if one.key in keys or (target is not None and target in ids):
             waves.append([])
             keys, ids = set(), set()

@@ -161,7 +161,7 @@ def lot_trail(tx: Tx, keys: Sequence[LotKey]) -> list[LotKey]:
         return []
     rows = tx.raw.execute(
         "WITH RECURSIVE trail AS ("
-        " SELECT member_id, wallet_type, lot_id FROM unnest(%s::uuid[], %s::text[], %s::bigint[])"
+        ' SELECT member_id, wallet_type COLLATE "C", lot_id FROM unnest(%s::uuid[], %s::text[], %s::bigint[])'
         " AS k(member_id, wallet_type, lot_id)"
         " UNION SELECT l.moved_member, l.wallet_type, l.moved_lot FROM trail t"
         " JOIN ledger.lot l USING (member_id, wallet_type, lot_id) WHERE l.moved_member IS NOT NULL)"

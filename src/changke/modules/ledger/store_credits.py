@@ -5,7 +5,7 @@ The announcement of every entry is made in the same pass.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from struct import Struct
@@ -18,7 +18,6 @@ from changke.kernel.log import LANES
 from changke.modules.ledger import terms
 from changke.modules.ledger.events import PostedAnnouncement
 from changke.modules.ledger.rules.credits import Award
-from changke.modules.ledger.state import LOT_SHIFT
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
@@ -26,6 +25,7 @@ _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INSTANT = Struct(">iq").pack
 _LENGTH = Struct(">i").pack
+_SIXTEEN = b"\0\0\0\x10"
 _FALSE, _TRUE = b"\0\0\0\1\0", b"\0\0\0\1\1"
 _ISSUANCE = terms.ISSUANCE.bytes
 
@@ -54,9 +54,9 @@ class Layout:
     """The packers of one wallet type, whose code stands in every row."""
 
     code: bytes
-    posting: Struct
-    entry: Struct
-    lot: Struct
+    posting: Callable[..., bytes]
+    entry: Callable[..., bytes]
+    lot: Callable[..., bytes]
 
 
 class InDebt(Exception):
@@ -72,10 +72,10 @@ def credit_wallets(tx: Tx, sums: dict[tuple[str, str], tuple[int, int]]) -> tupl
         " SET balance = w.balance + excluded.balance, version = w.version + excluded.version"
         " RETURNING balance, held, debt, version, pg_current_xact_id()::text::bigint",
         (
-            [member for member, _ in sums],
-            [code for _, code in sums],
-            [points for points, _ in sums.values()],
-            [count for _, count in sums.values()],
+            _array(member for member, _ in sums),
+            _array(code for _, code in sums),
+            _array(str(points) for points, _ in sums.values()),
+            _array(str(count) for _, count in sums.values()),
         ),
         binary=True,
     ).fetchall()
@@ -87,15 +87,20 @@ def credit_wallets(tx: Tx, sums: dict[tuple[str, str], tuple[int, int]]) -> tupl
     return standing, rows[0][4]
 
 
+def _array(values: Iterable[str]) -> str:
+    """Return an array literal of identifiers or numbers, ten times faster than the driver's adapter."""
+    return "{" + ",".join(values) + "}"
+
+
 def layout(code: str) -> Layout:
     """Return the packers for a wallet type."""
     name = code.encode()
     size = len(name)
     return Layout(
         name,
-        Struct(f">hi16si16si16si{size}siq"),
-        Struct(f">hi16si{size}siqi16si4siqiqiqi16siq"),
-        Struct(f">hi16si{size}siqiqiqiqiq"),
+        Struct(f">hi16si16si16si{size}siq").pack,
+        Struct(f">hi16si{size}siqi16si4siqiqiqi16siq").pack,
+        Struct(f">hi16si{size}siqiqiqiqiq").pack,
     )
 
 
@@ -107,34 +112,36 @@ def write(
     postings, entries, lots = [_HEAD], [_HEAD], [_HEAD]
     answers: list[terms.Posted] = []
     news: dict[int, list[bytes]] = defaultdict(list)
-    recorded = _micros(at)
-    recorded_part = _INSTANT(8, recorded) + _INSTANT(8, txid)
+    recorded = _INSTANT(8, _micros(at)) + _INSTANT(8, txid)
     recorded_text = at.isoformat()
     for award in awards:
-        request, pid = award.request, award.posting_id
+        request, pid, member = award.request, award.posting_id, award.member
         amount, code, occurred = request.amount, request.wallet_type, _micros(request.occurred_at)
         stand = standing[award.member_hex, code]
-        stand.balance += amount
-        stand.version += 1
-        balance, version, held = stand.balance, stand.version, stand.held
-        one = layouts[code]
-        member, size = request.member_id.bytes, len(one.code)
+        stand.balance = balance = stand.balance + amount
+        stand.version = version = stand.version + 1
+        held, one = stand.held, layouts[code]
+        name, size = one.code, len(one.code)
         reference = _NULL if request.reference is None else _text(request.reference)
-        postings.append(one.posting.pack(5, 16, pid, 16, award.body_hash, 16, member, size, one.code, 8, version))
+        postings.append(one.posting(5, 16, pid, 16, award.body_hash, 16, member, size, name, 8, version))
         entries.append(
-            one.entry.pack(
-                13, 16, member, size, one.code, 8, version, 16, pid, 4, b"earn", 8, amount, 8, balance, 8, held,
+            one.entry(
+                13, 16, member, size, name, 8, version, 16, pid, 4, b"earn", 8, amount, 8, balance, 8, held,
                 16, _ISSUANCE, 8, occurred,
             )
-            + recorded_part + reference
         )  # fmt: skip
-        lots.append(
-            one.lot.pack(
-                12, 16, member, size, one.code, 8, version << LOT_SHIFT, 8, amount, 8, amount, 8, 0, 8, occurred
-            )
-            + _lot_tail(award, member, reference, at)
+        entries.append(recorded)
+        entries.append(reference)
+        lots.append(one.lot(12, 16, member, size, name, 8, version << 16, 8, amount, 8, amount, 8, 0, 8, occurred))
+        lots.append(_lot_tail(award, at))
+        lots.append(reference)
+        posting, owner = _dashed(pid.hex()), _dashed(award.member_hex)
+        news[member[15] % LANES].append(
+            f'{{"event_id":"{posting}","lane_key":"{owner}","posting_id":"{posting}","kind":"earn",'
+            f'"member_id":"{owner}","wallet_type":"{code}","version":{version},"amount":{amount},'
+            f'"balance_after":{balance},"held_after":{held},"reference":{_quoted(request.reference)},'
+            f'"occurred_at":"{award.occurred_text}","recorded_at":"{recorded_text}"}}'.encode()
         )
-        news[request.member_id.int % LANES].append(_news(award, pid.hex(), version, balance, held, recorded_text))
         movement = terms.Movement(request.member_id, code, version, amount, balance, held)
         answers.append(terms.Posted(UUID(bytes=pid), (movement,)))
     _copy(tx, "posting", _POSTING_COLUMNS, postings)
@@ -145,30 +152,17 @@ def write(
     return answers
 
 
-def _lot_tail(award: Award, member: bytes, reference: bytes, at: datetime) -> bytes:
+def _lot_tail(award: Award, at: datetime) -> bytes:
+    """Return activation, expiry, whether the activation is still due, and the profile."""
     activates, expires, profile = award.activates_at, award.expires_at, award.request.profile_id
-    return b"".join(
-        (
-            _NULL if activates is None else _INSTANT(8, _micros(activates)),
-            _NULL if expires is None else _INSTANT(8, _micros(expires)),
-            _TRUE if activates is not None and activates > at else _FALSE,
-            b"\0\0\0\x10",
-            member if profile is None else profile.bytes,
-            reference,
-        )
-    )
+    start = _NULL if activates is None else _INSTANT(8, _micros(activates))
+    end = _NULL if expires is None else _INSTANT(8, _micros(expires))
+    due = _TRUE if activates is not None and activates > at else _FALSE
+    return start + end + due + _SIXTEEN + (award.member if profile is None else profile.bytes)
 
 
-def _news(award: Award, pid: str, version: int, balance: int, held: int, recorded_at: str) -> bytes:
-    request = award.request
-    member, posting = _dashed(award.member_hex), _dashed(pid)
-    reference = "null" if request.reference is None else orjson.dumps(request.reference).decode()
-    return (
-        f'{{"event_id":"{posting}","lane_key":"{member}","posting_id":"{posting}","kind":"earn","member_id":"{member}",'
-        f'"wallet_type":"{request.wallet_type}","version":{version},"amount":{request.amount},'
-        f'"balance_after":{balance},"held_after":{held},"reference":{reference},'
-        f'"occurred_at":"{request.occurred_at.isoformat()}","recorded_at":"{recorded_at}"}}'
-    ).encode()
+def _quoted(value: str | None) -> str:
+    return "null" if value is None else orjson.dumps(value).decode()
 
 
 def _dashed(digits: str) -> str:

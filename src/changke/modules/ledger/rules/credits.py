@@ -18,6 +18,7 @@ from changke.modules.ledger.wallet_types import WalletType
 
 # The two bytes of a derived id that carry version and variant.
 _VERSION = [bytes([0x80 | value & 0x0F]) for value in range(256)]
+_NOTHING = (0, 0)
 _VARIANT = [bytes([0x80 | value & 0x3F]) for value in range(256)]
 
 
@@ -29,7 +30,9 @@ class Award:
     request: terms.Earn
     posting_id: bytes
     body_hash: bytes
+    member: bytes
     member_hex: str
+    occurred_text: str
     activates_at: datetime | None
     expires_at: datetime | None
 
@@ -40,14 +43,12 @@ def quick_posting_id(key: bytes) -> bytes:
     return digest[:6] + _VERSION[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16]
 
 
-def quick_body(request: terms.Earn, member_hex: str) -> bytes:
-    """Return `requests.body_of` of an earn whose instants are UTC."""
+def quick_body(request: terms.Earn, member_hex: str, occurred_text: str) -> bytes:
+    """Return `requests.body_of` of an earn whose instants are the wallet type's and in UTC."""
     profile = "" if request.profile_id is None else request.profile_id.hex
-    activates = "" if request.activates_at is None else request.activates_at.astimezone(UTC).isoformat()
-    expires = "" if request.expires_at is None else request.expires_at.astimezone(UTC).isoformat()
     return (
-        f"Earn\x1f{member_hex}\x1f{request.wallet_type}\x1f{request.amount}\x1f{request.occurred_at.isoformat()}"
-        f"\x1f{request.reference or ''}\x1f{profile}\x1f{activates}\x1f{expires}"
+        f"Earn\x1f{member_hex}\x1f{request.wallet_type}\x1f{request.amount}\x1f{occurred_text}"
+        f"\x1f{request.reference or ''}\x1f{profile}\x1f\x1f"
     ).encode()
 
 
@@ -62,7 +63,11 @@ class Validity:
     def of(self, request: terms.Earn) -> tuple[datetime | None, datetime | None]:
         """Return (activation, expiry) of an earn, as `moves.validity` does."""
         found = self._days.get(request.wallet_type)
-        if found and found[0] <= request.occurred_at < found[1] and not (request.activates_at or request.expires_at):
+        if (
+            found is not None
+            and found[0] <= request.occurred_at < found[1]
+            and not (request.activates_at or request.expires_at)
+        ):
             return None, found[2]
         wallet_type = self._types[request.wallet_type]
         answer = moves.validity(wallet_type, request, self._at)
@@ -106,17 +111,12 @@ def _award(place: int, request: terms.Earn, types: dict[str, WalletType], validi
     if request.wallet_type not in types:
         raise Refusal(terms.UNKNOWN_WALLET_TYPE, field="wallet_type", have=str(request.wallet_type))
     activates_at, expires_at = validity.of(request)
-    member_hex = request.member_id.hex
-    body = quick_body(request, member_hex) if plain else requests.body_of(request)
-    return Award(
-        place,
-        request,
-        quick_posting_id(request.key.encode()),
-        sha256(body).digest()[:16],
-        member_hex,
-        activates_at,
-        expires_at,
-    )
+    member = request.member_id.bytes
+    member_hex, occurred_text = member.hex(), occurred_at.isoformat()
+    body = quick_body(request, member_hex, occurred_text) if plain else requests.body_of(request)
+    posting_id = quick_posting_id(request.key.encode())
+    body_hash = sha256(body).digest()[:16]
+    return Award(place, request, posting_id, body_hash, member, member_hex, occurred_text, activates_at, expires_at)
 
 
 def sums(awards: Iterable[Award]) -> dict[tuple[str, str], tuple[int, int]]:
@@ -124,6 +124,6 @@ def sums(awards: Iterable[Award]) -> dict[tuple[str, str], tuple[int, int]]:
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for award in awards:
         key = award.member_hex, award.request.wallet_type
-        points, count = found.get(key, (0, 0))
+        points, count = found.get(key, _NOTHING)
         found[key] = points + award.request.amount, count + 1
     return {key: found[key] for key in sorted(found)}
