@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 import string
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -81,17 +81,7 @@ def merge(tx: Tx, *, member_ids: Sequence[UUID], actor: str, reason: str, at: da
     members = _members(tx, member_ids)
     if len(members) < 2:
         raise Refusal(SAME_MEMBER)
-    first, *others = sorted(members)
-    profiles = queries.profiles_of(tx, members)
-    merge_id = new_id()
-    graph = store_graph.explore(tx, profiles)
-    store.void_evidence(tx, staff_rules.words_against(graph, profiles), by=merge_id)
-    words = [store.NewEvidence(first, other, EvidenceKind.SAME, at, "staff", str(merge_id)) for other in others]
-    changed = {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, words, at=at)}
-    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, changed, act=merge_id)
-    regrouped = matching.regroup(tx, profiles, fresh=set(), cause=cause)
-    if len({regrouped.member_of.get(one) for one in members}) > 1:
-        raise Refusal(CROWDED_VALUE)
+    regrouped = _join(tx, members, actor=actor, reason=reason, at=at)
     return next(one for one in regrouped.merges if set(one.losers) & members)
 
 
@@ -114,10 +104,7 @@ def undo_merge(tx: Tx, *, merge_id: UUID, actor: str, reason: str, at: datetime)
     graph = store_graph.explore(tx, profiles)
     split = staff_rules.split(record, found.stayed, found.evidence, graph)
     store.void_evidence(tx, split.void, by=merge_id)
-    words = [
-        store.NewEvidence(low, high, EvidenceKind.NOT_SAME, at, "staff", str(merge_id)) for low, high in split.apart
-    ]
-    store.insert_evidence(tx, words, at=at)
+    _say(tx, split.apart, EvidenceKind.NOT_SAME, act=merge_id, at=at)
     store.mark_undone(tx, merge_id, actor=actor, reason=reason, at=at)
     cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {}, undoes=merge_id)
     moves = matching.regroup(tx, profiles, fresh=set(), cause=cause).moves
@@ -140,18 +127,40 @@ def decide(tx: Tx, *, case_id: UUID, decision: Decision, actor: str, reason: str
         raise Refusal(DECISION_UNFIT, field="decision", have=decision.value, need=", ".join(fitting))
     store.mark_decided(tx, case_id, decision=decision, actor=actor, reason=reason, at=at)
     low, high = case.profile_ids[0], case.profile_ids[-1]
-    if decision is Decision.KEEP_BLOCKED:
-        return ()
+    members = set(queries.members_of(tx, [low, high]).values())
+    if decision is Decision.SAME:
+        return _join(tx, members, actor=actor, reason=reason, at=at).moves if len(members) > 1 else ()
     if decision is Decision.RELEASE:
         store.block(tx, [low], at=None, cleared=True)
-        return _regroup_on_word(tx, [low], {}, actor=actor, reason=reason, at=at)
-    profiles = queries.profiles_of(tx, queries.members_of(tx, [low, high]).values())
-    against = staff_rules.against(decision, low, high, store_graph.explore(tx, profiles))
-    store.void_evidence(tx, against, by=case_id)
-    kind = EvidenceKind.SAME if decision is Decision.SAME else EvidenceKind.NOT_SAME
-    changed = store.insert_evidence(tx, [store.NewEvidence(low, high, kind, at, "staff", str(case_id))], at=at)
-    ties = {edge_id: (one.low, one.high) for edge_id, one in changed}
-    return _regroup_on_word(tx, list(profiles), ties, actor=actor, reason=reason, at=at)
+    if decision is Decision.DIFFERENT:
+        profiles = queries.profiles_of(tx, members)
+        store.void_evidence(tx, staff_rules.ties(low, high, store_graph.explore(tx, profiles)), by=case_id)
+        _say(tx, [(low, high)], EvidenceKind.NOT_SAME, act=case_id, at=at)
+    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {})
+    touched = () if decision is Decision.KEEP_BLOCKED else queries.profiles_of(tx, members)
+    return matching.regroup(tx, touched, fresh=set(), cause=cause).moves
+
+
+def _join(tx: Tx, members: Collection[UUID], *, actor: str, reason: str, at: datetime) -> matching.Regrouped:
+    """Tie every known profile of members to one of them, so that no limit tears off what is theirs."""
+    act = new_id()
+    profiles = queries.profiles_of(tx, members)
+    graph = store_graph.explore(tx, profiles)
+    store.void_evidence(tx, staff_rules.words_against(graph, profiles), by=act)
+    ties = _say(tx, staff_rules.star(members, profiles, graph), EvidenceKind.SAME, act=act, at=at)
+    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, ties, act=act)
+    regrouped = matching.regroup(tx, profiles, fresh=set(), cause=cause)
+    if len({regrouped.member_of.get(one) for one in members}) > 1:
+        raise Refusal(CROWDED_VALUE)
+    return regrouped
+
+
+def _say(
+    tx: Tx, pairs: Iterable[tuple[UUID, UUID]], kind: EvidenceKind, *, act: UUID, at: datetime
+) -> dict[UUID, tuple[UUID, UUID]]:
+    """Put down a person's word about pairs (low, high); returns the evidence it is by its id."""
+    words = [store.NewEvidence(low, high, kind, at, "staff", str(act)) for low, high in pairs]
+    return {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, words, at=at)}
 
 
 def create_api_key(
@@ -189,13 +198,6 @@ def authenticate(tx: Tx, secret: str, *, at: datetime) -> Principal | None:
 
 def _random_text(length: int) -> str:
     return "".join(secrets.choice(_BASE62) for _ in range(length))
-
-
-def _regroup_on_word(
-    tx: Tx, touched: Sequence[UUID], ties: Mapping[UUID, tuple[UUID, UUID]], *, actor: str, reason: str, at: datetime
-) -> tuple[Move, ...]:
-    cause = matching.Cause(MergeKind.STAFF, actor, reason, at, ties)
-    return matching.regroup(tx, touched, fresh=set(), cause=cause).moves
 
 
 def _members(tx: Tx, member_ids: Sequence[UUID]) -> set[UUID]:

@@ -113,5 +113,5 @@ def _merges(by_target: Mapping[UUID, Sequence[Move]], *, still: set[UUID], cause
 def _record_of(merge: Merge, after: Mapping[UUID, UUID], cause: Cause) -> store.Record:
     moved = {one.profile_id for one in merge.moves}
     stayed = [one for one, member in after.items() if member == merge.winner and one not in moved]
-    behind = [edge for edge, ends in cause.evidence.items() if moved & set(ends)]
+    behind = [edge for edge, ends in cause.evidence.items() if cause.act == merge.merge_id or moved & set(ends)]
     return store.Record(merge, tuple(sorted(behind)), tuple(sorted(stayed)))

@@ -70,7 +70,10 @@ class _Groups:
         self._profile = {one.profile_id: one for one in ordered}
         self._parent = {one.profile_id: one.profile_id for one in ordered}
         self._held = {one.profile_id: [one] for one in ordered}
-        self._apart = [(one.low, one.high) for one in edges if one.kind is EvidenceKind.NOT_SAME]
+        self._apart: dict[UUID, list[UUID]] = defaultdict(list)
+        for one in (one for one in edges if one.kind is EvidenceKind.NOT_SAME):
+            self._apart[one.low].append(one.high)
+            self._apart[one.high].append(one.low)
         self._demoted: list[Conflict] = []
 
     def root(self, one: UUID) -> UUID:
@@ -102,8 +105,8 @@ class _Groups:
             claims = {unit: self._claims(unit, tied, anchored) for unit in waiting}
             taken = [unit for unit in waiting if len(claims[unit]) == 1]
             waiting = [unit for unit in waiting if not claims[unit]]
-            homes = [(unit, self.root(next(iter(claims[unit])))) for unit in taken]
-            joined = [self._union(home, unit) for unit, home in homes if self._has_room(home, unit)]
+            homes = [(unit, next(iter(claims[unit]))) for unit in taken]
+            joined = [self._union(home, unit) for unit, home in homes if self._may_take(home, unit)]
             anchored = {self.root(one) for one in anchored}
             if not joined:
                 break
@@ -134,6 +137,8 @@ class _Groups:
             return False
         self._parent[loser] = winner
         self._held[winner] += self._held.pop(loser)
+        if loser in self._apart:
+            self._apart[winner] += self._apart.pop(loser)
         return True
 
     def _roots(self) -> list[UUID]:
@@ -144,8 +149,7 @@ class _Groups:
         return any(one.known for one in self._held[root])
 
     def _kept_apart(self, first: UUID, second: UUID) -> bool:
-        wanted = {first, second}
-        return first != second and any({self.root(low), self.root(high)} == wanted for low, high in self._apart)
+        return first != second and any(self.root(one) == second for one in self._apart.get(first, ()))
 
     def _broken_limit(self, low: UUID, high: UUID) -> tuple[CaseKind, str | None] | None:
         mine, theirs = self._count(low, known=True), self._count(high, known=True)
@@ -156,8 +160,11 @@ class _Groups:
             return CaseKind.FAN_OUT, None
         return None
 
-    def _has_room(self, home: UUID, unit: UUID) -> bool:
+    def _may_take(self, home: UUID, unit: UUID) -> bool:
         home = self.root(home)
+        return self._has_room(home, unit) and not self._kept_apart(home, unit)
+
+    def _has_room(self, home: UUID, unit: UUID) -> bool:
         there, coming = self._count(home, known=False), self._count(unit, known=False)
         return all(there.get(name, 0) + number <= kind_of(name).claimed_max for name, number in coming.items())
 
@@ -184,6 +191,6 @@ class _Groups:
         seen = self._sorted(edges, EvidenceKind.SEEN)
         for edge in (one for one in seen if self.root(one.low) in unclaimed and self.root(one.high) in unclaimed):
             low, high = self.root(edge.low), self.root(edge.high)
-            if low != high and not self._kept_apart(low, high) and self._has_room(low, high):
+            if low != high and self._may_take(low, high):
                 unclaimed.add(low)
                 self._union(low, high)

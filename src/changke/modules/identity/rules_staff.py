@@ -33,11 +33,18 @@ def words_against(graph: Graph, member_of: Mapping[UUID, UUID]) -> list[UUID]:
     ]
 
 
-def against(decision: Decision, low: UUID, high: UUID, graph: Graph) -> list[UUID]:
-    """Return the evidence between two profiles that a decision about them makes void."""
-    voided = {EvidenceKind.NOT_SAME} if decision is Decision.SAME else {EvidenceKind.PROVEN, EvidenceKind.SAME}
+def star(members: Iterable[UUID], member_of: Mapping[UUID, UUID], graph: Graph) -> list[tuple[UUID, UUID]]:
+    """Return the pairs (low, high) that tie the first member to the others and to every known profile of them all."""
+    first = min(members)
+    rays = {one for one in member_of if graph.profiles[one].known} | set(members)
+    return [(min(first, one), max(first, one)) for one in sorted(rays - {first})]
+
+
+def ties(low: UUID, high: UUID, graph: Graph) -> list[UUID]:
+    """Return the evidence by which two profiles are joined directly."""
+    joining = (EvidenceKind.PROVEN, EvidenceKind.SAME)
     return [
-        edge_id for edge_id, one in graph.evidence.items() if {one.low, one.high} == {low, high} and one.kind in voided
+        edge_id for edge_id, one in graph.evidence.items() if {one.low, one.high} == {low, high} and one.kind in joining
     ]
 
 
@@ -51,14 +58,15 @@ def split(record: Merge, stayed: Iterable[UUID], evidence_ids: Iterable[UUID], g
     side = dict.fromkeys(stayed, record.winner)
     side |= {one.profile_id: one.from_member for one in record.moves if one.from_member in record.losers}
     behind = set(evidence_ids)
-    void = [
+    joining = (EvidenceKind.PROVEN, EvidenceKind.SAME)
+    said = [edge_id for edge_id in behind if edge_id in graph.evidence and graph.evidence[edge_id].kind == joining[1]]
+    between = [
         edge_id
         for edge_id, one in graph.evidence.items()
-        if side.get(one.low, one.low) != side.get(one.high, one.high)
-        and one.low in side
-        and one.high in side
-        and (edge_id in behind or one.kind in (EvidenceKind.PROVEN, EvidenceKind.SAME))
+        if one.low in side and one.high in side and side[one.low] != side[one.high]
+        if edge_id in behind or one.kind in joining
     ]
+    void = {*said, *between}
     return Split(tuple(sorted(void)), tuple(_apart(side, graph)))
 
 

@@ -71,8 +71,9 @@ def insert_identifiers(tx: Tx, new: Iterable[NewIdentifier], *, at: datetime) ->
 
     Inserts go in the order of the index: two transactions with the same new values wait in line, never in a ring.
     """
-    ordered = sorted(new, key=lambda one: one.value_hash)
-    ids = new_ids(len(ordered))
+    arrived = list(new)
+    pairs = sorted(zip(arrived, new_ids(len(arrived)), strict=True), key=lambda pair: pair[0].value_hash)
+    ordered, ids = [one for one, _ in pairs], [profile_id for _, profile_id in pairs]
     columns = [
         ids,
         [one.namespace for one in ordered],
