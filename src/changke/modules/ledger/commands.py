@@ -14,7 +14,7 @@ import psycopg
 
 from changke.kernel.database import Tx
 from changke.kernel.errors import BUSY, CONFLICT_IDEMPOTENCY, TOO_LARGE, Refusal
-from changke.modules.ledger import events, proposals, store, store_credits, terms, wallet_types
+from changke.modules.ledger import proposals, rehoming, store, store_credits, sweeps, terms, wallet_types, writing
 from changke.modules.ledger.rules import calendar, credits, exchanges, requests
 from changke.modules.ledger.rules.book import Book
 from changke.modules.ledger.rules.fold import Asked, Decided, fold
@@ -107,7 +107,7 @@ def _credit(
     if awards:
         standing, txid = store_credits.credit_wallets(tx, credits.sums(awards))
         posted = store_credits.write(tx, awards, standing, txid, at=at)
-        _note_late(tx, [award.expires_at for award in awards], at)
+        writing.note_late(tx, [award.expires_at for award in awards], at)
         if not answers:
             return list(posted)
         answers |= {award.place: answer for award, answer in zip(awards, posted, strict=True)}
@@ -119,13 +119,6 @@ def _again(first: tuple[bytes, terms.Posted], body_hash: bytes, key: str) -> ter
     if first[0] == body_hash:
         return first[1]
     return terms.Refused(Refusal(CONFLICT_IDEMPOTENCY, field="key", have=key))
-
-
-def _note_late(tx: Tx, expiries: Sequence[datetime | None], at: datetime) -> None:
-    """Let expiry look back when a lot was born past its date."""
-    late = [one for one in expiries if one is not None and one <= at]
-    if late:
-        store.lower_sweep(tx, min(late))
 
 
 def _decide(
@@ -218,22 +211,7 @@ def _save(tx: Tx, book: Book, decided: Sequence[Decided], at: datetime) -> None:
     if not book.entries:
         return
     store.save_postings(tx, [(one.answer, one.asked.body_hash) for one in decided])
-    save_book(tx, book, at=at)
-
-
-def save_book(tx: Tx, book: Book, *, at: datetime) -> None:
-    """Write the wallets, lots, holds and entries a book changed, and announce the entries."""
-    changed = {(entry.member_id, entry.wallet_type) for entry in book.entries}
-    store.save_wallets(tx, [book.wallets[key] for key in sorted(changed, key=str)])
-    store.save_lots(tx, book.touched_lots.values())
-    store.save_holds(tx, book.touched_holds.values())
-    store.save_targets(tx, book.touched_targets.values())
-    store.save_entries(tx, book.entries, at=at)
-    _note_late(tx, [lot.expires_at for lot in book.touched_lots.values() if lot.is_new], at)
-    seen: set[UUID] = set()
-    for entry in book.entries:
-        tx.announce(events.posted(entry, at, first=entry.posting_id not in seen))
-        seen.add(entry.posting_id)
+    writing.save_book(tx, book, at=at)
 
 
 def _one(tx: Tx, request: terms.Request, at: datetime) -> terms.Posted:
@@ -322,3 +300,23 @@ def activate(tx: Tx, request: terms.Activate, *, at: datetime) -> terms.Posted:
 def reinstate(tx: Tx, request: terms.Reinstate, *, at: datetime) -> terms.Posted:
     """Give expired points back with a grace; raises the refusal."""
     return _one(tx, request, at)
+
+
+def expire(tx: Tx, *, at: datetime, limit: int = 500) -> int:
+    """Expire what is past its date, for up to `limit` wallets; returns how many lots, 0 when all is done."""
+    return sweeps.expire(tx, at=at, limit=limit)
+
+
+def lapse(tx: Tx, *, at: datetime, limit: int = 500) -> int:
+    """End up to `limit` holds whose time is over; returns how many."""
+    return sweeps.lapse(tx, at=at, limit=limit)
+
+
+def announce_activations(tx: Tx, *, at: datetime, limit: int = 1000) -> int:
+    """Announce up to `limit` lots that have become available; returns how many."""
+    return sweeps.announce_activations(tx, at=at, limit=limit)
+
+
+def rehome(tx: Tx, *, moves: Sequence[terms.Move], merge_id: UUID, at: datetime) -> list[terms.Posted]:
+    """Move lots, holds and debt after their profiles to other members; the opposite moves undo it."""
+    return rehoming.rehome(tx, moves, merge_id, at=at)

@@ -306,14 +306,6 @@ def save_holds(tx: Tx, holds: Iterable[HoldState]) -> None:
             )
 
 
-def move_hold(tx: Tx, hold: HoldState, from_member: UUID) -> None:
-    """Write a hold that went to another member with its lots."""
-    tx.raw.execute(
-        "UPDATE ledger.hold SET member_id = %s, draws = %s WHERE member_id = %s AND hold_id = %s",
-        (hold.member_id, _flat(hold.draws), from_member, hold.hold_id),
-    )
-
-
 def save_targets(tx: Tx, targets: Iterable[Target]) -> None:
     """Write how much was given back of postings."""
     for target in targets:
