@@ -1,6 +1,6 @@
 """Two contract types for import-linter: the roles of a module's files, and libraries that stay in their room."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from grimp import ImportGraph
@@ -29,7 +29,7 @@ class FileRoles(Contract):
         for importer in sorted(graph.modules):
             if not importer.startswith(MODULES):
                 continue
-            module, role = place(importer)
+            module, role = place(importer, allowed)
             if role not in allowed:
                 yield f"{importer}: no role is called {role!r}"
                 continue
@@ -68,10 +68,11 @@ def parse(line: str) -> tuple[str, list[str]]:
     return name.strip(), words.split()
 
 
-def place(name: str) -> tuple[str, str]:
+def place(name: str, roles: Iterable[str] = ()) -> tuple[str, str]:
     """Return (module, role): ("ledger", "rules") of `...ledger.rules.draws` and of `...ledger.rules_draws`."""
     module, _, inside = name.removeprefix(MODULES).partition(".")
-    return module, inside.split(".")[0].split("_")[0] if inside else "__init__"
+    file = inside.split(".")[0] or "__init__"
+    return module, file if file in roles else file.split("_")[0] or file
 
 
 def permits(word: str, module: str, imported: str) -> bool:
@@ -82,8 +83,8 @@ def permits(word: str, module: str, imported: str) -> bool:
         return word.startswith("kernel.") and matches(imported, f"changke.{word}")
     if not imported.startswith(MODULES):
         return False
-    other, role = place(imported)
     where, _, wanted = word.rpartition(".")
+    other, role = place(imported, [wanted])
     # Which modules are lower is the business of the layers contract; here only the kind of file counts.
     near = {"": other == module, "lower": other != module, "any": True}.get(where, False)
     return near and role == wanted
