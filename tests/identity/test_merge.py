@@ -44,6 +44,11 @@ def test_merging_and_undoing_restores_every_read(tx, keyring):
     clean(tx)
     assert merged.winner == anna.member_id
     assert ben.member_id in merged.losers
+    assert [one.value for one in queries.identifiers_of(tx, anna.member_id, keyring) if one.namespace == "phone"] == [
+        "138****5678",
+        "139****5678",
+    ]
+    assert len(queries.profiles_of(tx, [anna.member_id])) == 5
     assert queries.members_of(tx, [ben.profile_id]) == {ben.profile_id: anna.member_id}
     identity.undo_merge(tx, merge_id=merged.merge_id, actor="Li Wei", reason="they are twins", at=LATER)
     assert picture(tx, keyring) == before

@@ -104,7 +104,7 @@ def undo_merge(tx: Tx, *, merge_id: UUID, actor: str, reason: str, at: datetime)
     graph = store_graph.explore(tx, profiles)
     split = staff_rules.split(record, found.stayed, found.evidence, graph)
     store.void_evidence(tx, split.void, by=merge_id)
-    _say(tx, split.apart, EvidenceKind.NOT_SAME, act=merge_id, at=at)
+    _say(tx, {*split.apart, *store.words_overruled(tx, merge_id)}, EvidenceKind.NOT_SAME, act=merge_id, at=at)
     store.mark_undone(tx, merge_id, actor=actor, reason=reason, at=at)
     cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {}, undoes=merge_id)
     moves = matching.regroup(tx, profiles, fresh=set(), cause=cause).moves

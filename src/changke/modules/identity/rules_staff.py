@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from uuid import UUID
 
-from changke.modules.identity.terms import CaseKind, Decision, Merge
+from changke.modules.identity.terms import CaseKind, Decision, Merge, MergeKind
 from changke.modules.identity.terms_evidence import EvidenceKind, Graph
 
 
@@ -53,7 +53,8 @@ def split(record: Merge, stayed: Iterable[UUID], evidence_ids: Iterable[UUID], g
 
     Each member it ended is a side, and what `stayed` in the winner or came with the merge is one. Void becomes the
     evidence behind the merge that ties two sides, and whatever else would join them by itself. Known sides are kept
-    apart; where only one side is known, the weak ones are kept from it.
+    apart. Where an automatic merge had only one, the weak ones are kept from it; a person's merge leaves them as free
+    as they were.
     """
     side = dict.fromkeys(stayed, record.winner)
     side |= {one.profile_id: one.from_member for one in record.moves if one.from_member in record.losers}
@@ -67,21 +68,22 @@ def split(record: Merge, stayed: Iterable[UUID], evidence_ids: Iterable[UUID], g
         if edge_id in behind or one.kind in joining
     ]
     void = {*said, *between}
-    return Split(tuple(sorted(void)), tuple(_apart(side, graph)))
+    return Split(tuple(sorted(void)), tuple(_apart(side, graph, record.kind)))
 
 
-def _apart(side: Mapping[UUID, UUID], graph: Graph) -> list[tuple[UUID, UUID]]:
+def _apart(side: Mapping[UUID, UUID], graph: Graph, kind: MergeKind) -> list[tuple[UUID, UUID]]:
     sides: dict[UUID, list[UUID]] = {}
     for one, whose in sorted(side.items()):
         sides.setdefault(whose, []).append(one)
     faces = {whose: _face(members, graph) for whose, members in sides.items()}
     known = [face for face in faces.values() if graph.profiles[face].known]
     weak = [face for face in faces.values() if not graph.profiles[face].known]
-    pairs = combinations(known, 2) if len(known) > 1 else _star(known, weak)
+    alone = kind is MergeKind.AUTOMATIC and len(known) < 2
+    pairs = _from_known(known, weak) if alone else combinations(known, 2)
     return [(min(pair), max(pair)) for pair in pairs]
 
 
-def _star(known: Sequence[UUID], weak: Sequence[UUID]) -> Iterable[tuple[UUID, UUID]]:
+def _from_known(known: Sequence[UUID], weak: Sequence[UUID]) -> Iterable[tuple[UUID, UUID]]:
     return [(known[0], one) for one in weak] if known else combinations(weak, 2)
 
 

@@ -22,7 +22,7 @@ DEFAULT_REGION = "CN"
 
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 _CHINA_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
-_PHONE_SHAPE = re.compile(r"\+?[\d\s().\-/]{3,40}")
+_PHONE_SHAPE = re.compile(r"\(?\+?[\d\s().\-/]{3,40}")
 _DASHES = re.compile(r"[\u2010-\u2015\u2212\uff0d]")
 _EMAIL = re.compile(
     r"(?=.{3,254}$)([^\s@\"(),:;<>\[\]\\]{1,64})"

@@ -174,6 +174,13 @@ def void_evidence(tx: Tx, edge_ids: Iterable[UUID], *, by: UUID) -> None:
     )
 
 
+def words_overruled(tx: Tx, by: UUID) -> list[tuple[UUID, UUID]]:
+    """Return the pairs whose `not same` a merge made void."""
+    return _rows(
+        tx, "SELECT low_profile, high_profile FROM identity.identity_edge WHERE voided_by = %s AND kind = 4", (by,)
+    )
+
+
 def lock(tx: Tx, profile_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """Lock the map of profiles, in their order; returns the member of each."""
     rows = _rows(
