@@ -28,7 +28,7 @@ def counts(receipts: Sequence[Receipt]) -> dict[str, int]:
     """Return how many receipts there are of each status."""
     found: dict[str, int] = {}
     for receipt in receipts:
-        found[receipt.status] = found.get(receipt.status, 0) + 1
+        found[receipt.status.value] = found.get(receipt.status.value, 0) + 1
     return found
 
 
