@@ -85,7 +85,8 @@ def debit_wallets(tx: Tx, entries: Sequence[Entry]) -> None:
     tx.raw.execute(
         "UPDATE ledger.wallet w SET balance = u.balance, version = u.version"
         " FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[])"
-        " AS u(member_id, wallet_type, balance, version) WHERE w.member_id = u.member_id AND w.wallet_type = u.wallet_type",
+        " AS u(member_id, wallet_type, balance, version)"
+        " WHERE w.member_id = u.member_id AND w.wallet_type = u.wallet_type",
         (
             _array(entry.member_id.hex for entry in entries),
             _array(entry.wallet_type for entry in entries),
