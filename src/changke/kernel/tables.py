@@ -63,5 +63,5 @@ job = sa.Table(
     sa.Index("ix_job_due", "queue", "due_at", postgresql_where=sa.text("NOT dead")),
     sa.Index("uq_job_key", "queue", "key", unique=True, postgresql_where=sa.text("key IS NOT NULL AND NOT dead")),
     schema="kernel",
-    info={"storage": _BUSY},
+    postgresql_with=_BUSY,
 )

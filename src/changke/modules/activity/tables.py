@@ -119,7 +119,7 @@ order_number = sa.Table(
     uuid("order_id", nullable=True),
     sa.CheckConstraint("(order_id IS NULL) = (profile_id IS NULL)", name="both_or_none"),
     schema=SCHEMA,
-    info={"storage": {"fillfactor": "90"}},
+    postgresql_with={"fillfactor": "90"},
 )
 
 order_return = sa.Table(
@@ -224,7 +224,7 @@ source_tally = sa.Table(
     *instant("received_at"),
     *(sa.Column(name, sa.Integer, nullable=False) for name in ("accepted", "duplicate", "parked", "rejected")),
     schema=SCHEMA,
-    info={"storage": {"autovacuum_vacuum_scale_factor": "0.02"}},
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.02"},
 )
 
 source_state = sa.Table(

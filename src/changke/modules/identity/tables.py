@@ -25,7 +25,7 @@ identifier = sa.Table(
     sa.CheckConstraint("octet_length(value_hash) = 16", name="value_hash_size"),
     sa.CheckConstraint("NOT (cleared AND blocked_at IS NOT NULL)", name="cleared_or_blocked"),
     schema=SCHEMA,
-    info={"storage": {"fillfactor": "90"}},
+    postgresql_with={"fillfactor": "90"},
 )
 
 profile_map = sa.Table(
@@ -37,7 +37,7 @@ profile_map = sa.Table(
     uuid("merge_id", nullable=True),
     sa.Index("ix_profile_map_member_id", "member_id"),
     schema=SCHEMA,
-    info={"storage": {"fillfactor": "90"}},
+    postgresql_with={"fillfactor": "90"},
 )
 
 member = sa.Table(
