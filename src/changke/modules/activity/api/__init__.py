@@ -1,6 +1,16 @@
 """Routes of activity: events and their types, orders, catalogue, sources, rejects, and what speaks other protocols."""
 
-from changke.modules.activity.api import catalogue, event_types, events, orders, rejects, sources
+from changke.modules.activity.api import (
+    catalogue,
+    cloudevents,
+    event_types,
+    events,
+    orders,
+    rejects,
+    segment,
+    shopify,
+    sources,
+)
 
 routers = (
     events.router,
@@ -9,4 +19,7 @@ routers = (
     catalogue.router,
     sources.router,
     rejects.router,
+    segment.router,
+    cloudevents.router,
+    shopify.router,
 )
