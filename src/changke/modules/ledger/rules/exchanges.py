@@ -91,12 +91,14 @@ def even_shares(amount: int, have: Sequence[int]) -> list[int]:
     assert amount <= sum(have), "a pool never gives more than it has"
     shares = [0] * len(have)
     left = amount
-    while left:
-        able = [index for index, amount_there in enumerate(have) if shares[index] < amount_there]
-        for index, part in zip(able, split(left, [1] * len(able)), strict=True):
-            given = min(part, have[index] - shares[index])
-            shares[index] += given
-            left -= given
+    poorest_first = sorted(range(len(have)), key=lambda index: have[index])
+    while poorest_first and have[poorest_first[0]] <= left // len(poorest_first):
+        index = poorest_first.pop(0)
+        shares[index] = have[index]
+        left -= have[index]
+    others = sorted(poorest_first)
+    for index, part in zip(others, split(left, [1] * len(others)), strict=True):
+        shares[index] = part
     return shares
 
 
