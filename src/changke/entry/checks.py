@@ -1,9 +1,12 @@
 """Every promise of every module, for `changke audit`."""
 
 from changke.kernel.audit import Check
+from changke.modules.activity import queries_audit as activity
+from changke.modules.identity import queries_audit as identity
+from changke.modules.ledger import queries_audit as ledger
 from changke.modules.programs import queries_audit as programs
 
 
 def every() -> list[Check]:
     """Return the checks of all modules, lower modules first."""
-    return [*programs.CHECKS]
+    return [*identity.CHECKS, *activity.CHECKS, *ledger.CHECKS, *programs.CHECKS]

@@ -9,7 +9,7 @@ import typer
 import changke
 from changke.entry import cli_data, console, demo, doctor, openapi, server, setup, wiring, work
 from changke.entry.console import say
-from changke.entry.supervisor import Children, HomeLock
+from changke.entry.supervisor import Children, HomeLock, visit
 from changke.kernel import migrations, telemetry
 from changke.kernel.clock import SystemClock
 from changke.kernel.settings import Settings
@@ -23,13 +23,12 @@ app = typer.Typer(
         "Changke 常客, the open member platform for retail.\n\nStart with [bold]changke demo[/bold]: a year of real"
         " grocery trade on a PostgreSQL that comes with the package. [bold]changke up[/bold] runs your own. Settings"
         " come from CHANGKE_* variables or changke.toml in CHANGKE_HOME.",
-        "Changke 常客，开放的零售会员平台。\n\n从 [bold]changke demo[/bold] 开始：用内置 PostgreSQL 跑一年的真实超市交易。"
+        "Changke 常客，开放的零售会员平台。\n\n从 [bold]changke demo[/bold] 开始：用内置 PostgreSQL"
+        " 跑一年的真实超市交易。"
         "[bold]changke up[/bold] 启动正式服务。配置来自 CHANGKE_* 环境变量或 CHANGKE_HOME 下的 changke.toml。",
     ),
 )
-for _group in (cli_data.app_import, *cli_data.groups):
-    if isinstance(_group, typer.Typer):
-        app.add_typer(_group)
+app.add_typer(cli_data.app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help=say("machine-readable output", "输出 JSON，供脚本使用"))]
 PortOption = Annotated[int | None, typer.Option(help=say("port to listen on", "监听端口"), min=1, max=65535)]
@@ -172,7 +171,8 @@ def doctor_(as_json: JsonOption = False) -> None:
 def migrate(as_json: JsonOption = False) -> None:
     """Apply pending revisions; safe beside a running server."""
     with console.clear_errors():
-        applied = setup.migrate(wiring.open_house(_settings()).url)
+        with visit(_settings()) as house:
+            applied = setup.migrate(house.url)
         if as_json:
             console.print_json({"applied": applied})
         else:
@@ -187,9 +187,9 @@ def migrate(as_json: JsonOption = False) -> None:
 def seed() -> None:
     """Do what `up` does before it serves."""
     with console.clear_errors():
-        house = wiring.open_house(_settings())
-        setup.migrate(house.url)
-        _first_things(house)
+        with visit(_settings()) as house:
+            setup.migrate(house.url)
+            _first_things(house)
         console.out.print(say("everything is in place", "初始化完成"))
 
 
@@ -212,8 +212,8 @@ def openapi_(
 @app.command("schema-check", hidden=True)
 def schema_check() -> None:
     """Compare the database with the tables in the code; exit code 1 when they differ."""
-    with console.clear_errors():
-        differences = migrations.check(wiring.open_house(_settings()).url)
+    with console.clear_errors(), visit(_settings()) as house:
+        differences = migrations.check(house.url)
     for line in differences:
         console.err.print(line, highlight=False)
     raise typer.Exit(1 if differences else 0)

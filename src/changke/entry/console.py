@@ -51,6 +51,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
     out.print(table)
 
 
+def print_pairs(pairs: Sequence[tuple[str, str]], *, title: str) -> None:
+    """Write names and values under a title."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in pairs:
+        table.add_row(name, value)
+    out.print(table)
+
+
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str | None = None) -> None:
     """Write rows as JSON for scripts or as a table for people."""
     if as_json:

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 
+import changke
 from changke.kernel import migrations
 from changke.kernel.clock import Clock
 from changke.kernel.database import Database
@@ -26,6 +28,13 @@ FIRST_RULE = EarnRule(
     effective_from=datetime(2000, 1, 1, tzinfo=UTC),
     effective_until=None,
 )
+
+
+def programme_folder(name: str) -> Path:
+    """Return where an example programme lies: inside the installed package, or at the top of a checkout."""
+    package = Path(changke.__file__).parent
+    inside = package / "programs"
+    return (inside if inside.is_dir() else package.parents[1] / "programs") / name
 
 
 def migrate(url: str) -> list[str]:

@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from changke.adapters.embedded_postgres import port_is_free
+from changke.entry import wiring
 from changke.kernel.errors import Refusal, RefusalCode
 from changke.kernel.i18n import Text
 from changke.kernel.settings import Settings
@@ -71,6 +72,25 @@ class HomeLock:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             os.close(self._file)
+
+
+@contextmanager
+def visit(settings: Settings) -> Iterator[wiring.House]:
+    """Use the house for one command: beside a running `up`, or on a server started and stopped just for this.
+
+    While the server is ours alone we hold the home's lock, so that an `up` that comes meanwhile refuses, rather than
+    lose its server when we leave.
+    """
+    house = wiring.open_house(settings, start=False)
+    if house.server is None or house.server.pid is not None:
+        yield house
+        return
+    with HomeLock(settings.home):
+        house.server.start()
+        try:
+            yield house
+        finally:
+            house.server.stop()
 
 
 class Children:

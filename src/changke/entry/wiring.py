@@ -10,7 +10,7 @@ from changke.kernel.database import Database
 from changke.kernel.group_commit import GroupCommit
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge, RateLimiter
-from changke.modules.identity import queries as identity
+from changke.modules.identity import commands as identity
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands as programs
 

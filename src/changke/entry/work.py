@@ -1,18 +1,20 @@
 """What the worker process does: its consumer groups, its periodic tasks, its MQTT subscription."""
 
 import signal
-import threading
-from functools import partial
+from collections.abc import Callable
+from datetime import datetime
 
 from changke.entry import wiring
 from changke.entry.supervisor import stop_with_parent
 from changke.entry.worker import Group, Task, Worker
 from changke.kernel import log, telemetry
 from changke.kernel.crypto import KeyRing
+from changke.kernel.database import Tx
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
 from changke.modules.activity import jobs as activity_jobs
 from changke.modules.ledger import jobs as ledger_jobs
+from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
 from changke.modules.programs import reactions as programs_reactions
 
@@ -37,13 +39,49 @@ def groups(edge: Edge) -> list[Group]:
 
 def tasks(edge: Edge) -> list[Task]:
     """Return everything the clock asks for."""
+    database, clock = edge.database, edge.clock
     return [
-        Task("ledger_seal", 1, partial(_in_transaction, edge, ledger_jobs.seal)),
-        Task("ledger_expire", 60, partial(_in_transaction, edge, ledger_jobs.expire)),
-        Task("log_trim", 300, lambda: _trim(edge)),
+        Task(
+            "ledger_seal",
+            jobs_sealing.EVERY_SECONDS,
+            lambda: jobs_sealing.seal_pending(database, clock=clock, keyring=edge.keyring),
+        ),
+        Task("ledger_expire", 60, lambda: ledger_jobs.expire_due(database, clock=clock)),
+        Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),
+        Task("activity_forget", 3600, _at(edge, lambda tx, at: activity_jobs.forget(tx, at=at))),
+        Task(
+            "log_trim",
+            300,
+            _at(
+                edge,
+                lambda tx, _: log.trim(tx, keep_days=edge.settings.event_log_retention_days, limit=_TRIM_ROWS),
+            ),
+        ),
     ]
 
 
-def _trim(edge: Edge) -> int:
-    with edge.database.transaction() as tx:
-        return log.trim(tx, keep_days=edge.settings.event_log_retention_days, limit=_TRIM_ROWS)
+def _at(edge: Edge, job: Callable[[Tx, datetime], int]) -> Callable[[], int]:
+    def run() -> int:
+        with edge.database.transaction(lock_timeout_ms=10_000, statement_timeout_ms=600_000) as tx:
+            return job(tx, edge.clock.now())
+
+    return run
+
+
+def run(settings: Settings, *, leash: int | None = None) -> None:
+    """Work until SIGTERM, or until the process at the other end of the leash is gone."""
+    telemetry.configure(level=settings.log_level, form=settings.log_format)
+    if settings.telemetry_endpoint:
+        telemetry.trace_to(settings.telemetry_endpoint)
+    house = wiring.open_house(settings, start=False)
+    database = wiring.open_database(house, application_name="changke-worker", pool_size=6)
+    edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
+    worker = Worker(edge, groups=groups(edge), tasks=tasks(edge), lanes=settings.lane_numbers)
+
+    def stop(*_: object) -> None:
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    stop_with_parent(leash, stop)
+    worker.run()
+    database.close()

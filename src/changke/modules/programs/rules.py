@@ -16,7 +16,8 @@ _RATE_MAX = Fraction(1000)
 def entitlement(rule: EarnRule, net_minor: int) -> int:
     """Return the points an order of `net_minor` earns: its price in whole units × the rate, floored once."""
     assert net_minor >= 0
-    return int(Fraction(net_minor, 10 ** exponent(rule.currency)) * rule.points_per_unit)
+    rate = rule.points_per_unit
+    return net_minor * rate.numerator // (10 ** exponent(rule.currency) * rate.denominator)
 
 
 def in_force(rules: Sequence[EarnRule], *, occurred_at: datetime, currency: str) -> list[EarnRule]:
