@@ -156,8 +156,8 @@ PLANTED = {
     ),
     "an announcement of nothing": (
         "INSERT INTO kernel.event_log (lane, topic, items, payload) SELECT 0, topic, 1,"
-        " json_build_array(json_build_object('member_id', gen_random_uuid(), 'wallet_type', 'points', 'version', 1, 'posting_id', gen_random_uuid()))"
-        " FROM kernel.event_log WHERE topic = 'ledger.posted.v1' LIMIT 1",
+        " json_build_array(json_build_object('member_id', gen_random_uuid(), 'wallet_type', 'points', 'version', 1,"
+        " 'posting_id', gen_random_uuid())) FROM kernel.event_log WHERE topic = 'ledger.posted.v1' LIMIT 1",
         {"announced_entries_exist"},
     ),
     "another order on an old entry": (
