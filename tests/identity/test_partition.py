@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from changke.modules.identity.rules_partition import partition
 from changke.modules.identity.rules_sightings import Seen, pairs
-from changke.modules.identity.terms import CaseKind, kind_of
+from changke.modules.identity.terms import CaseKind, Strength, kind_of, rank_of, strength_of
 from changke.modules.identity.terms_evidence import Evidence, EvidenceKind, Profile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,7 +51,9 @@ def members(sighted, order, *, apart=()):
 
 def _seen(kind, number, verified):
     digest = hashlib.sha256(f"{kind}:{number}".encode()).digest()[:16]
-    return Seen(kind, str(number), digest, verified or not kind_of(kind).proof)
+    proven = verified or not kind_of(kind).proof
+    strength = strength_of(kind, verified=proven)
+    return Seen((strength, rank_of(kind)), kind, digest, str(number), proven, strength < Strength.C)
 
 
 def _evidence(first, second, kind, since):

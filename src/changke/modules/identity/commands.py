@@ -63,7 +63,7 @@ def resolve(
     readings = _read(sightings, region=region, keyring=keyring)
     stored, fresh = _stored(tx, sightings, readings, at=at, keyring=keyring)
     verified = _verify(tx, readings, stored, fresh=fresh)
-    changed = _note_evidence(tx, _evidence(sightings, readings, stored, at=at), at=at)
+    changed = _note_evidence(tx, sightings, readings, stored, fresh=fresh, at=at)
     touched = {end for ends in changed.values() for end in ends} | verified
     matching.place(tx, {one: one for one in fresh - touched}, at=at)
     cause = matching.Cause(MergeKind.AUTOMATIC, "resolve", "evidence", at, changed)
@@ -230,16 +230,16 @@ def _stored(
             for seen in reading:
                 if seen.value_hash not in wanted or seen.verified:
                     wanted[seen.value_hash] = (seen, sighting.source)
-    found = store.find(tx, list(wanted)) if wanted else {}
+    found = store.find(tx, list(wanted), at=at) if wanted else {}
     missing = [one for value_hash, one in wanted.items() if value_hash not in found]
     if not missing:
         return found, set()
     made = store.insert_identifiers(tx, (_new(seen, source, keyring) for seen, source in missing), at=at)
     lost = [seen.value_hash for seen, _ in missing if seen.value_hash not in made]
     if lost:
-        found |= store.find(tx, lost)
+        found |= store.find(tx, lost, at=at)
     for value_hash, profile_id in made.items():
-        found[value_hash] = store.Found(profile_id, profile_id, wanted[value_hash][0].verified, False, at)
+        found[value_hash] = store.Found(profile_id, profile_id, wanted[value_hash][0].verified, False, False)
     return found, set(made.values())
 
 
@@ -263,40 +263,66 @@ def _verify(
     return set(store.verify(tx, due)) if due else set()
 
 
-def _evidence(
-    sightings: Sequence[Sighting], readings: Sequence[_Reading], stored: Mapping[bytes, store.Found], *, at: datetime
-) -> list[store.NewEvidence]:
-    pieces: dict[tuple[UUID, UUID, int], store.NewEvidence] = {}
+def _note_evidence(
+    tx: Tx,
+    sightings: Sequence[Sighting],
+    readings: Sequence[_Reading],
+    stored: Mapping[bytes, store.Found],
+    *,
+    fresh: set[UUID],
+    at: datetime,
+) -> dict[UUID, tuple[UUID, UUID]]:
+    """Store the evidence that is news; returns the profiles it ties by its id."""
+    ids = [one.profile_id for one in stored.values()]
+    places = {value_hash: place for place, (value_hash, one) in enumerate(stored.items()) if not one.blocked}
+    pieces: dict[tuple[int, int, int], tuple[datetime, Sighting]] = {}
     for sighting, reading in zip(sightings, readings, strict=True):
         if isinstance(reading, Refusal) or len(reading) < 2:
             continue
         since = sighting.occurred_at or at
-        for one, other, kind in sightings_rules.pairs(reading):
-            first, second = stored[one.value_hash], stored[other.value_hash]
-            if first.blocked or second.blocked:
-                continue
-            low, high = sorted((first.profile_id, second.profile_id))
-            known = pieces.get((low, high, kind))
-            if known is None or since < known.since:
-                pieces[low, high, kind] = store.NewEvidence(low, high, kind, since, sighting.source, sighting.event_id)
-    return [
-        one
-        for (low, high, kind), one in pieces.items()
-        if kind != EvidenceKind.SEEN or (low, high, EvidenceKind.PROVEN) not in pieces
-    ]
-
-
-def _note_evidence(tx: Tx, evidence: Sequence[store.NewEvidence], *, at: datetime) -> dict[UUID, tuple[UUID, UUID]]:
-    news = store.unknown(tx, evidence) if evidence else []
-    if not news:
+        for seen, other, kind in sightings_rules.pairs(reading):
+            if seen.value_hash in places and other.value_hash in places:
+                first, second = places[seen.value_hash], places[other.value_hash]
+                pair = (first, second, kind) if first < second else (second, first, kind)
+                if pair not in pieces or since < pieces[pair][0]:
+                    pieces[pair] = (since, sighting)
+    if not pieces:
         return {}
-    changed = store.insert_evidence(tx, [evidence[place] for place in news], at=at)
-    return {edge_id: (one.low, one.high) for edge_id, one in changed}
+    news = _news(tx, ids, pieces, fresh=fresh)
+    return {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, news, at=at)} if news else {}
+
+
+def _news(
+    tx: Tx,
+    ids: Sequence[UUID],
+    pieces: Mapping[tuple[int, int, int], tuple[datetime, Sighting]],
+    *,
+    fresh: set[UUID],
+) -> list[store.NewEvidence]:
+    """Return the evidence that would change what is stored; what ties a fresh profile is always news."""
+    news: list[tuple[int, int, int]] = []
+    known: list[tuple[int, int, int]] = []
+    for pair in pieces:
+        first, second, kind = pair
+        if kind == EvidenceKind.SEEN and (first, second, EvidenceKind.PROVEN) in pieces:
+            continue
+        (news if ids[first] in fresh or ids[second] in fresh else known).append(pair)
+    if known:
+        earliest = min(since for since, _ in pieces.values())
+        doubtful = [known[place] for place in store.unseen(tx, ids, known, by=earliest)]
+        pieces_in_doubt = [_piece(ids, pair, *pieces[pair]) for pair in doubtful]
+        changing = store.unknown(tx, pieces_in_doubt) if doubtful else []
+        news += [doubtful[place] for place in changing]
+    return [_piece(ids, pair, *pieces[pair]) for pair in news]
+
+
+def _piece(ids: Sequence[UUID], pair: tuple[int, int, int], since: datetime, sighting: Sighting) -> store.NewEvidence:
+    low, high = sorted((ids[pair[0]], ids[pair[1]]))
+    return store.NewEvidence(low, high, pair[2], since, sighting.source, sighting.event_id)
 
 
 def _touch(tx: Tx, stored: Mapping[bytes, store.Found], *, at: datetime) -> None:
-    before = at - store.LAST_SEEN_EVERY
-    due = [one.profile_id for one in stored.values() if one.last_seen < before]
+    due = [one.profile_id for one in stored.values() if one.stale]
     if due:
         store.touch(tx, due, at=at)
 

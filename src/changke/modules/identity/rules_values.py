@@ -53,7 +53,7 @@ def normalise(namespace: str, value: str, region: str = DEFAULT_REGION) -> str |
         return UNKNOWN_NAMESPACE
     if len(value) > VALUE_LENGTH_MAX:
         return BAD_IDENTIFIER
-    if any(_is_foreign(character) for character in value):
+    if not (value.isascii() and value.isprintable()) and any(_is_foreign(character) for character in value):
         return BAD_CHARACTER
     text = unicodedata.normalize("NFKC", value).strip()
     if _PLACEHOLDER.fullmatch(text.lower()):
@@ -90,7 +90,7 @@ def _phone(text: str, region: str) -> str | RefusalCode:
     text = _DASHES.sub("-", text)
     if not _PHONE_SHAPE.fullmatch(text):
         return BAD_PHONE
-    digits = re.sub(r"[\s().\-/]", "", text)
+    digits = text if text.isdecimal() else re.sub(r"[\s().\-/]", "", text)
     known = _CHINA_MOBILE.fullmatch(digits) if region == "CN" else None
     number = f"+86{known[1]}" if known else _parsed_phone(text, region)
     if number is None:

@@ -157,14 +157,18 @@ NAMESPACES: tuple[Namespace, ...] = (
 _BY_CODE: Mapping[str, tuple[int, Namespace]] = {kind.code: (rank, kind) for rank, kind in enumerate(NAMESPACES)}
 
 
+def _entry(namespace: str) -> tuple[int, Namespace]:
+    return _BY_CODE.get(namespace) or _BY_CODE[namespace.partition(":")[0]]
+
+
 def kind_of(namespace: str) -> Namespace:
     """Return the kind a namespace belongs to; raises KeyError for one that is not on the list."""
-    return _BY_CODE[namespace.partition(":")[0]][1]
+    return _entry(namespace)[1]
 
 
 def rank_of(namespace: str) -> int:
     """Return the place of a namespace in the order of `NAMESPACES`."""
-    return _BY_CODE[namespace.partition(":")[0]][0]
+    return _entry(namespace)[0]
 
 
 def strength_of(namespace: str, *, verified: bool) -> Strength:
