@@ -22,11 +22,16 @@ _EVENT: dict[str, Any] = {
     "properties": {
         "specversion": {"const": "1.0"},
         "id": {"type": "string", "minLength": 1, "maxLength": 256},
-        "source": {"type": "string", "minLength": 1},
-        "type": {"type": "string", "minLength": 1, "examples": ["order.placed", "changke.order.placed.v1"]},
+        "source": {"type": "string", "minLength": 1, "maxLength": ITEM_BYTES_MAX},
+        "type": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256,
+            "examples": ["order.placed", "changke.order.placed.v1"],
+        },
         "time": {"type": "string", "format": "date-time"},
         "data": {"type": "object"},
-        "data_base64": {"type": "string"},
+        "data_base64": {"type": "string", "maxLength": ITEM_BYTES_MAX},
     },
 }
 _REQUEST = {

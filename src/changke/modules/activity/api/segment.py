@@ -29,7 +29,7 @@ _MESSAGE: dict[str, Any] = {
         "messageId": {"type": "string", "maxLength": segment.MESSAGE_ID_LENGTH_MAX},
         "userId": {"type": ["string", "null"]},
         "anonymousId": {"type": ["string", "null"]},
-        "event": {"type": "string"},
+        "event": {"type": "string", "maxLength": segment.MESSAGE_BYTES_MAX},
         "timestamp": {"type": "string", "format": "date-time"},
         "sentAt": {"type": "string", "format": "date-time"},
         "properties": {"type": "object"},
@@ -42,7 +42,7 @@ _BATCH: dict[str, Any] = {
     "required": ["batch"],
     "properties": {
         "batch": {"type": "array", "maxItems": segment.BATCH_MESSAGES_MAX, "items": _MESSAGE},
-        "writeKey": {"type": "string"},
+        "writeKey": {"type": "string", "maxLength": 256},
         "sentAt": {"type": "string", "format": "date-time"},
         "context": {"type": "object"},
     },
