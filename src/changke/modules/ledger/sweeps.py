@@ -8,6 +8,7 @@ it can stop anywhere, several may work at once, and no member waits for more tha
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.kernel.ids import derived_id
@@ -33,7 +34,38 @@ def expire(tx: Tx, *, at: datetime, limit: int) -> int:
 
 
 def _expire_wallets(tx: Tx, keys: Sequence[WalletKey], at: datetime) -> int:
-    wallets = store_sweeps.lock_standing(tx, keys)
+    standing = store_sweeps.lock_standing(tx, keys)
+    indebted = {key: wallet for key, wallet in standing.items() if wallet.debt}
+    wallets = {key: wallet for key, wallet in standing.items() if not wallet.debt}
+    return _take_past(tx, wallets, at) + _settle_and_expire(tx, indebted, at)
+
+
+def _settle_and_expire(tx: Tx, wallets: dict[WalletKey, Wallet], at: datetime) -> int:
+    """Expire wallets that owe points: what is past its date fills the hole first."""
+    if not wallets:
+        return 0
+    store.load_lots(tx, wallets)
+    book = Book(at=at, types=store.load_types(tx), wallets=wallets)
+    count = 0
+    posted = []
+    for wallet in wallets.values():
+        start = book.begin(expiry_id(wallet), at)
+        count += book.expire_past(wallet)
+        if made := book.entries[start:]:
+            posted.append(terms.Posted(made[0].posting_id, tuple(movement(entry) for entry in made)))
+    store.save_postings(tx, [(one, one.posting_id.bytes) for one in posted])
+    writing.save_book(tx, book, at=at)
+    return count
+
+
+def expiry_id(wallet: Wallet) -> UUID:
+    """Return the id of the expiry that would be the wallet's next entry."""
+    return derived_id("expire", wallet.member_id.hex, wallet.wallet_type, str(wallet.version + 1))
+
+
+def _take_past(tx: Tx, wallets: dict[WalletKey, Wallet], at: datetime) -> int:
+    if not wallets:
+        return 0
     taken: dict[WalletKey, list[tuple[int, int]]] = defaultdict(list)
     count = 0
     for member_id, code, lot_id, part in store_sweeps.take_past(tx, wallets.values(), at=at):
@@ -53,9 +85,8 @@ def _expire_wallets(tx: Tx, keys: Sequence[WalletKey], at: datetime) -> int:
 def expiry_entry(wallet: Wallet, draws: Draws, at: datetime) -> Entry:
     """Return the entry by which parts of lots leave a wallet."""
     amount, version = sum(part for _, part in draws), wallet.version + 1
-    posting_id = derived_id("expire", wallet.member_id.hex, wallet.wallet_type, str(version))
     return Entry(
-        wallet.member_id, wallet.wallet_type, version, posting_id, "expire", -amount, wallet.balance - amount,
+        wallet.member_id, wallet.wallet_type, version, expiry_id(wallet), "expire", -amount, wallet.balance - amount,
         wallet.held, terms.EXPIRY, at, None, draws,
     )  # fmt: skip
 

@@ -196,9 +196,11 @@ class Book:
 
     def settle(self, wallet: Wallet) -> None:
         """Fill a hole from what can be spent now (points that were pending when the hole came)."""
-        if not wallet.debt:
-            return
-        parts = take(self.available(wallet), wallet.debt)
+        if wallet.debt:
+            self._fill(wallet, self.available(wallet))
+
+    def _fill(self, wallet: Wallet, lots: Iterable[Lot]) -> None:
+        parts = take(lots, wallet.debt)
         if parts:
             for lot, part in parts:
                 self.touch(lot, remaining=lot.remaining - part)
@@ -206,12 +208,21 @@ class Book:
             self.enter(wallet, "settle", counter=terms.HOLDING, draws=draws_of(parts))
 
     def expire_past(self, wallet: Wallet) -> int:
-        """Expire every free part whose date has passed, as one entry; returns how many lots."""
+        """Expire every free part whose date has passed, as one entry; returns how many lots.
+
+        A hole is filled first: those points were available before their date passed.
+        """
         past = sorted((lot for lot in wallet.lots.values() if lot.free and lot.is_past(self.at)), key=draw_order)
-        if not past:
-            return 0
-        self.debit(wallet, "expire", [(lot, lot.free) for lot in past], counter=terms.EXPIRY)
+        self._fill(wallet, past)
+        parts = [(lot, lot.free) for lot in past if lot.free]
+        if parts:
+            self.debit(wallet, "expire", parts, counter=terms.EXPIRY)
         return len(past)
+
+    def freshen(self, wallet: Wallet) -> None:
+        """Bring a wallet up to the present: lapsed holds give back, and what became available fills a hole."""
+        self.lapse(wallet)
+        self.settle(wallet)
 
     def lapse(self, wallet: Wallet) -> None:
         """Close the wallet's holds whose time is over and give their points back."""

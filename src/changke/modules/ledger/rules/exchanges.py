@@ -27,6 +27,7 @@ def transfer(book: Book, request: terms.Transfer) -> None:
     target = book.wallet(request.target, request.wallet_type)
     check_limits(book, source, request.amount, wallet_type.transfer_per_day, wallet_type.transfer_per_month)
     parts = spendable(book, source, request.amount)
+    book.freshen(target)
     detail: dict[str, object] | None = {"note": request.note} if request.note else None
     book.debit(source, "transfer_out", parts, counter=request.target, detail=detail)
     for place, (lot, part) in enumerate(parts):
@@ -59,8 +60,7 @@ def pool_redeem(book: Book, request: terms.PoolRedeem) -> None:
     book.type_of(request.wallet_type)
     wallets = [book.wallet(member, request.wallet_type) for member in request.members]
     for wallet in wallets:
-        book.lapse(wallet)
-        book.settle(wallet)
+        book.freshen(wallet)
     able = [wallet for wallet in wallets if not wallet.debt]
     have = sum(total(take(book.available(wallet), request.amount)) for wallet in able)
     if have < request.amount:
@@ -113,6 +113,7 @@ def exchange(book: Book, request: terms.Exchange) -> None:
     target = book.wallet(request.member_id, request.target_type)
     check_limits(book, source, request.amount, request.daily_limit, None)
     parts = spendable(book, source, request.amount)
+    book.freshen(target)
     detail: dict[str, object] = {"rate": str(request.rate)}
     book.debit(source, "exchange_out", parts, counter=terms.CLEARING, detail=detail)
     book.open_lot(
@@ -183,6 +184,7 @@ def restore(book: Book, entry: Entry, parts: Sequence[tuple[int, int]]) -> int:
     expired = 0
     for member_id, given in homes.items():
         wallet = book.wallet(member_id, entry.wallet_type)
+        book.freshen(wallet)
         past = [(lot, part) for lot, part in given if lot.is_past(book.at)]
         for lot, part in given:
             book.touch(lot, remaining=lot.remaining + part)

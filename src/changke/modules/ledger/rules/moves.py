@@ -13,8 +13,7 @@ from changke.modules.ledger.wallet_types import ClawbackPolicy, WalletType
 
 def spendable(book: Book, wallet: Wallet, amount: int) -> list[Part]:
     """Return the parts that pay `amount` from one wallet; refuses when it owes or has too little."""
-    book.lapse(wallet)
-    book.settle(wallet)
+    book.freshen(wallet)
     if wallet.debt:
         raise Refusal(terms.WALLET_IN_DEBT, field="amount", have=wallet.debt, need=amount)
     parts = take(book.available(wallet), amount)
@@ -49,6 +48,7 @@ def earn(book: Book, request: terms.Earn) -> None:
     wallet_type = book.type_of(request.wallet_type)
     wallet = book.wallet(request.member_id, request.wallet_type)
     activates_at, expires_at = validity(wallet_type, request, book.at)
+    book.freshen(wallet)
     book.slide(wallet)
     lot = book.open_lot(
         wallet, 0, request.amount, awarded_at=request.occurred_at, activates_at=activates_at, expires_at=expires_at,
@@ -161,6 +161,7 @@ def adjust(book: Book, request: terms.Adjust) -> None:
         parts = spendable(book, wallet, -request.amount)
         book.debit(wallet, "adjust", parts, counter=terms.ADJUSTMENT, detail=detail)
         return
+    book.freshen(wallet)
     lot = book.open_lot(
         wallet, 0, request.amount, awarded_at=request.occurred_at, activates_at=None,
         expires_at=calendar.expiry(wallet_type, book.at), profile_id=wallet.member_id, reference=None,
@@ -186,7 +187,7 @@ def clawback(book: Book, request: terms.Clawback) -> dict[str, int]:
     """
     wallet_type = book.type_of(request.wallet_type)
     wallet = book.wallet(request.member_id, request.wallet_type)
-    book.lapse(wallet)
+    book.freshen(wallet)
     parts = take(clawback_order(book, wallet, wallet_type.clawback, request.reference), request.amount)
     rest = request.amount - total(parts)
     hole = 0

@@ -24,7 +24,9 @@ def balance(wallet: Wallet, lapsed: dict[int, int], *, at: datetime) -> Balance:
             pending += free
         else:
             active += free
-    available = max(0, active - wallet.debt)
+    filled = min(past, wallet.debt)
+    past -= filled
+    available = max(0, active - (wallet.debt - filled))
     return Balance(
         wallet.member_id, wallet.wallet_type, wallet.balance, available, pending, held, past, wallet.debt,
         wallet.version, soonest(ends),
