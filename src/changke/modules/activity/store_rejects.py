@@ -190,19 +190,19 @@ def forget_old_batches(tx: Tx, *, before: datetime, limit: int) -> int:
     ).rowcount
 
 
+_MISSING = " UNION ALL ".join(
+    f"SELECT {kind}, c FROM json_array_elements_text(%s::json) AS c"
+    f" WHERE NOT EXISTS (SELECT FROM activity.{table} WHERE code = c)"
+    for kind, table in ((1, "channel"), (2, "store"), (3, "product"))
+)
+
+
 def note_seen(
     tx: Tx, *, channels: Iterable[str], stores: Iterable[str], products: Mapping[str, str | None], at: datetime
 ) -> None:
     """Register codes that nobody told us of as `seen`, so that nothing is lost. One statement when all are known."""
-    skus = list(products)
-    missing = tx.raw.execute(
-        "SELECT 1, c FROM unnest(%s::text[]) AS c WHERE NOT EXISTS (SELECT FROM activity.channel WHERE code = c)"
-        " UNION ALL"
-        " SELECT 2, c FROM unnest(%s::text[]) AS c WHERE NOT EXISTS (SELECT FROM activity.store WHERE code = c)"
-        " UNION ALL"
-        " SELECT 3, c FROM unnest(%s::text[]) AS c WHERE NOT EXISTS (SELECT FROM activity.product WHERE code = c)",
-        (list(channels), list(stores), skus),
-    ).fetchall()
+    codes_of = [orjson.dumps(list(some)).decode() for some in (channels, stores, products)]
+    missing = tx.raw.execute(_MISSING, codes_of).fetchall()
     for kind, table in ((1, "channel"), (2, "store")):
         if codes := sorted(code for which, code in missing if which == kind):
             tx.raw.execute(
