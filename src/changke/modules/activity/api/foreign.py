@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,22 +48,13 @@ def take_in(
     for left in reversed(range(_TRIES)):
         try:
             with edge.database.transaction() as tx:
-                told = [items[index] for index in timeless]
-                known = [(one.source, one.event_id) for one in told if isinstance(one, Envelope)]
-                first = queries_heard.first_heard(tx, known)
-                ready = [_at_first(item, first) if index in timeless else item for index, item in enumerate(items)]
+                ready = queries_heard.as_first_heard(tx, items, timeless)
                 decide = edge.decide if sync else None
                 return commands.intake(tx, ready, at=at, keyring=edge.keyring, decide=decide)
         except psycopg.errors.DeadlockDetected:
             if not left:
                 raise
     raise AssertionError("the last try returns or raises")
-
-
-def _at_first(item: Envelope | Malformed, first: dict[tuple[str, str], datetime]) -> Envelope | Malformed:
-    if isinstance(item, Envelope) and (heard := first.get((item.source, item.event_id))):
-        return replace(item, occurred_at=heard)
-    return item
 
 
 def answer(receipts: Sequence[Receipt], locale: Locale) -> dict[str, Any]:
