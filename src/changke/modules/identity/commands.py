@@ -41,7 +41,7 @@ from changke.modules.identity.terms import (
     Resolved,
     Sighting,
 )
-from changke.modules.identity.terms_evidence import EvidenceKind
+from changke.modules.identity.terms_evidence import Evidence, EvidenceKind, Graph, Profile
 
 _BASE62 = string.digits + string.ascii_letters
 _PERMISSION = re.compile(r"\*|[a-z_]{1,40}\.(?:\*|[a-z_]{1,60})")
@@ -64,10 +64,11 @@ def resolve(
     stored, fresh = _stored(tx, sightings, readings, at=at, keyring=keyring)
     verified = _verify(tx, readings, stored, fresh=fresh)
     changed = _note_evidence(tx, sightings, readings, stored, fresh=fresh, at=at)
-    touched = {end for ends in changed.values() for end in ends} | verified
-    matching.place(tx, {one: one for one in fresh - touched}, at=at)
+    touched = {end for one in changed.values() for end in (one.low, one.high)} | verified
+    matching.place(tx, {one: one for one in fresh.keys() - touched}, at=at)
     cause = matching.Cause(MergeKind.AUTOMATIC, "resolve", "evidence", at, changed)
-    regrouped = matching.regroup(tx, touched, fresh=fresh, cause=cause).member_of if touched else {}
+    new = Graph({one: profile for one, profile in fresh.items() if one in touched}, changed)
+    regrouped = matching.regroup(tx, touched, cause=cause, fresh=new).member_of if touched else {}
     _touch(tx, stored, at=at)
     return [reading if isinstance(reading, Refusal) else _answer(reading, stored, regrouped) for reading in readings]
 
@@ -107,7 +108,7 @@ def undo_merge(tx: Tx, *, merge_id: UUID, actor: str, reason: str, at: datetime)
     _say(tx, {*split.apart, *store.words_overruled(tx, merge_id)}, EvidenceKind.NOT_SAME, act=merge_id, at=at)
     store.mark_undone(tx, merge_id, actor=actor, reason=reason, at=at)
     cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {}, undoes=merge_id)
-    moves = matching.regroup(tx, profiles, fresh=set(), cause=cause).moves
+    moves = matching.regroup(tx, profiles, cause=cause).moves
     tx.announce(events.undone(merge_id, record.winner, moves))
     return moves
 
@@ -138,7 +139,7 @@ def decide(tx: Tx, *, case_id: UUID, decision: Decision, actor: str, reason: str
         _say(tx, [(low, high)], EvidenceKind.NOT_SAME, act=case_id, at=at)
     cause = matching.Cause(MergeKind.STAFF, actor, reason, at, {})
     touched = () if decision is Decision.KEEP_BLOCKED else queries.profiles_of(tx, members)
-    return matching.regroup(tx, touched, fresh=set(), cause=cause).moves
+    return matching.regroup(tx, touched, cause=cause).moves
 
 
 def _join(tx: Tx, members: Collection[UUID], *, actor: str, reason: str, at: datetime) -> matching.Regrouped:
@@ -149,7 +150,7 @@ def _join(tx: Tx, members: Collection[UUID], *, actor: str, reason: str, at: dat
     store.void_evidence(tx, staff_rules.words_against(graph, profiles), by=act)
     ties = _say(tx, staff_rules.star(members, profiles, graph), EvidenceKind.SAME, act=act, at=at)
     cause = matching.Cause(MergeKind.STAFF, actor, reason, at, ties, act=act)
-    regrouped = matching.regroup(tx, profiles, fresh=set(), cause=cause)
+    regrouped = matching.regroup(tx, profiles, cause=cause)
     if len({regrouped.member_of.get(one) for one in members}) > 1:
         raise Refusal(CROWDED_VALUE)
     return regrouped
@@ -157,10 +158,10 @@ def _join(tx: Tx, members: Collection[UUID], *, actor: str, reason: str, at: dat
 
 def _say(
     tx: Tx, pairs: Iterable[tuple[UUID, UUID]], kind: EvidenceKind, *, act: UUID, at: datetime
-) -> dict[UUID, tuple[UUID, UUID]]:
+) -> dict[UUID, Evidence]:
     """Put down a person's word about pairs (low, high); returns the evidence it is by its id."""
     words = [store.NewEvidence(low, high, kind, at, "staff", str(act)) for low, high in pairs]
-    return {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, words, at=at)}
+    return _inserted(tx, words, at=at)
 
 
 def create_api_key(
@@ -222,7 +223,7 @@ def _read(sightings: Sequence[Sighting], *, region: str, keyring: KeyRing) -> li
 
 def _stored(
     tx: Tx, sightings: Sequence[Sighting], readings: Sequence[_Reading], *, at: datetime, keyring: KeyRing
-) -> tuple[dict[bytes, store.Found], set[UUID]]:
+) -> tuple[dict[bytes, store.Found], dict[UUID, Profile]]:
     """Return every identifier of the readings as stored, and the profiles that were made for it just now."""
     wanted: dict[bytes, tuple[Seen, str]] = {}
     for sighting, reading in zip(sightings, readings, strict=True):
@@ -233,14 +234,17 @@ def _stored(
     found = store.find(tx, list(wanted), at=at) if wanted else {}
     missing = [one for value_hash, one in wanted.items() if value_hash not in found]
     if not missing:
-        return found, set()
+        return found, {}
     made = store.insert_identifiers(tx, (_new(seen, source, keyring) for seen, source in missing), at=at)
     lost = [seen.value_hash for seen, _ in missing if seen.value_hash not in made]
     if lost:
         found |= store.find(tx, lost, at=at)
+    fresh = {}
     for value_hash, profile_id in made.items():
-        found[value_hash] = store.Found(profile_id, profile_id, wanted[value_hash][0].verified, False, False)
-    return found, set(made.values())
+        seen = wanted[value_hash][0]
+        found[value_hash] = store.Found(profile_id, profile_id, seen.verified, False, False)
+        fresh[profile_id] = Profile(profile_id, seen.namespace, value_hash, seen.verified)
+    return found, fresh
 
 
 def _new(seen: Seen, source: str, keyring: KeyRing) -> store.NewIdentifier:
@@ -251,7 +255,7 @@ def _new(seen: Seen, source: str, keyring: KeyRing) -> store.NewIdentifier:
 
 
 def _verify(
-    tx: Tx, readings: Sequence[_Reading], stored: Mapping[bytes, store.Found], *, fresh: set[UUID]
+    tx: Tx, readings: Sequence[_Reading], stored: Mapping[bytes, store.Found], *, fresh: Collection[UUID]
 ) -> set[UUID]:
     due = {
         found.profile_id
@@ -269,9 +273,9 @@ def _note_evidence(
     readings: Sequence[_Reading],
     stored: Mapping[bytes, store.Found],
     *,
-    fresh: set[UUID],
+    fresh: Collection[UUID],
     at: datetime,
-) -> dict[UUID, tuple[UUID, UUID]]:
+) -> dict[UUID, Evidence]:
     """Store the evidence that is news; returns the profiles it ties by its id."""
     ids = [one.profile_id for one in stored.values()]
     places = {value_hash: place for place, (value_hash, one) in enumerate(stored.items()) if not one.blocked}
@@ -289,7 +293,12 @@ def _note_evidence(
     if not pieces:
         return {}
     news = _news(tx, ids, pieces, fresh=fresh)
-    return {edge_id: (one.low, one.high) for edge_id, one in store.insert_evidence(tx, news, at=at)} if news else {}
+    return _inserted(tx, news, at=at) if news else {}
+
+
+def _inserted(tx: Tx, news: Sequence[store.NewEvidence], *, at: datetime) -> dict[UUID, Evidence]:
+    changed = store.insert_evidence(tx, news, at=at)
+    return {edge_id: Evidence(one.low, one.high, EvidenceKind(one.kind), one.since) for edge_id, one in changed}
 
 
 def _news(
@@ -297,7 +306,7 @@ def _news(
     ids: Sequence[UUID],
     pieces: Mapping[tuple[int, int, int], tuple[datetime, Sighting]],
     *,
-    fresh: set[UUID],
+    fresh: Collection[UUID],
 ) -> list[store.NewEvidence]:
     """Return the evidence that would change what is stored; what ties a fresh profile is always news."""
     news: list[tuple[int, int, int]] = []

@@ -14,12 +14,12 @@ from changke.kernel.ids import new_id
 from changke.modules.identity import events, store, store_graph
 from changke.modules.identity.rules_partition import partition
 from changke.modules.identity.terms import Merge, MergeKind, Move
-from changke.modules.identity.terms_evidence import Conflict, Graph
+from changke.modules.identity.terms_evidence import Conflict, Evidence, Graph
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why members are recomputed: what goes into the merge records. `evidence` maps ids to the profiles they tie.
+    """Why members are recomputed: what goes into the merge records. `evidence` is what was added.
 
     A staff merge brings the id of its record in `act`. `undoes` names the record that is taken back.
     """
@@ -28,7 +28,7 @@ class Cause:
     actor: str
     reason: str
     at: datetime
-    evidence: Mapping[UUID, tuple[UUID, UUID]]
+    evidence: Mapping[UUID, Evidence]
     act: UUID | None = None
     undoes: UUID | None = None
 
@@ -42,11 +42,10 @@ class Regrouped:
     merges: tuple[Merge, ...]
 
 
-def regroup(tx: Tx, touched: Iterable[UUID], *, fresh: set[UUID], cause: Cause) -> Regrouped:
+def regroup(tx: Tx, touched: Iterable[UUID], *, cause: Cause, fresh: Graph = store_graph.NOTHING) -> Regrouped:
     """Recompute the members of everything tied to `touched`, store the difference and announce it.
 
-    `fresh` are profiles made by this transaction that have no place in the map yet; those not tied to anything must be
-    in `touched` or are left alone.
+    `fresh` are profiles made by this transaction that have no place in the map yet, with all the evidence of them.
     """
     graph, before = store_graph.explore_locked(tx, touched, fresh=fresh)
     result = partition(graph.profiles.values(), graph.evidence.values())
@@ -113,5 +112,9 @@ def _merges(by_target: Mapping[UUID, Sequence[Move]], *, still: set[UUID], cause
 def _record_of(merge: Merge, after: Mapping[UUID, UUID], cause: Cause) -> store.Record:
     moved = {one.profile_id for one in merge.moves}
     stayed = [one for one, member in after.items() if member == merge.winner and one not in moved]
-    behind = [edge for edge, ends in cause.evidence.items() if cause.act == merge.merge_id or moved & set(ends)]
+    behind = [
+        edge_id
+        for edge_id, one in cause.evidence.items()
+        if cause.act == merge.merge_id or one.low in moved or one.high in moved
+    ]
     return store.Record(merge, tuple(sorted(behind)), tuple(sorted(stayed)))
