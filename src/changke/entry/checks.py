@@ -1,5 +1,6 @@
 """Every promise of every module, for `changke audit`."""
 
+from changke.kernel import audit
 from changke.kernel.audit import Check
 from changke.modules.activity import queries_audit as activity
 from changke.modules.identity import queries_audit as identity
@@ -8,5 +9,5 @@ from changke.modules.programs import queries_audit as programs
 
 
 def every() -> list[Check]:
-    """Return the checks of all modules, lower modules first."""
-    return [*identity.CHECKS, *activity.CHECKS, *ledger.CHECKS, *programs.CHECKS]
+    """Return the checks of all modules, kernel and lower modules first."""
+    return [*audit.CHECKS, *identity.CHECKS, *activity.CHECKS, *ledger.CHECKS, *programs.CHECKS]

@@ -89,3 +89,21 @@ def _select(tx: Tx, statement: str, limit: int) -> list[Row]:
     cursor = tx.raw.execute(f"SELECT * FROM ({statement}) AS offender LIMIT {int(limit)}")
     columns = [column.name for column in cursor.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+CHECKS = (
+    Check(
+        "kernel.readers_within_log",
+        "kernel",
+        Text("no consumer group has read beyond what the log ever had", "没有消费组的读取位置超出事件日志"),
+        "SELECT consumer_group, lane, seq FROM kernel.log_position WHERE seq >"
+        " (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM kernel.event_log_seq_seq)",
+    ),
+    Check(
+        "kernel.rows_hold_what_they_say",
+        "kernel",
+        Text("every row of the log has as many announcements as it says", "事件日志每行的通知数与标注一致"),
+        "SELECT lane, seq, topic, items, json_array_length(payload) AS found FROM kernel.event_log"
+        " WHERE items <> json_array_length(payload)",
+    ),
+)

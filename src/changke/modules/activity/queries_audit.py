@@ -1,7 +1,26 @@
 """What activity promises, as statements that find the rows that break it."""
 
-from changke.kernel.audit import Check
+from collections.abc import Sequence
+
+from changke.kernel.audit import Check, Row
+from changke.kernel.database import Tx
 from changke.kernel.i18n import Text
+from changke.modules.identity import queries as identity
+
+_PROFILES_AT_ONCE = 10_000
+
+
+def _facts_of_nobody(tx: Tx, rows_max: int) -> Sequence[Row]:
+    """Return profiles that facts name and identity does not know."""
+    unknown: list[Row] = []
+    with tx.raw.cursor(name="profiles_of_facts") as cursor:
+        cursor.execute("SELECT profile_id FROM activity.sale_order UNION SELECT profile_id FROM activity.event")
+        while len(unknown) < rows_max and (rows := cursor.fetchmany(_PROFILES_AT_ONCE)):
+            asked = [profile_id for (profile_id,) in rows]
+            known = identity.members_of(tx, asked)
+            unknown.extend({"profile_id": one} for one in asked if one not in known)
+    return unknown[:rows_max]
+
 
 CHECKS = (
     Check(
@@ -89,5 +108,11 @@ CHECKS = (
         SELECT p.fact_id, n.order_id FROM activity.parked_return p
         JOIN activity.order_number n USING (number_key) WHERE n.order_id IS NOT NULL
         """,
+    ),
+    Check(
+        "every_fact_has_a_member",
+        "activity",
+        Text("the profile of every fact belongs to a member", "每个事实的档案都归属于某个会员"),
+        _facts_of_nobody,
     ),
 )

@@ -18,6 +18,7 @@ from changke.modules.ledger.terms_trust import Head, LogReport, Malformed, Verdi
 
 HEADS_MAX = 200
 _CHUNK = 4096
+_VERIFY_TIMEOUT_MS = 3_600_000
 
 _INSTANT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 ENTRY_COLUMNS = (
@@ -91,6 +92,7 @@ def verify_log(
 
     Give it a snapshot (`database.snapshot()`); memory stays flat, time grows with the log.
     """
+    tx.raw.execute(f"SET LOCAL statement_timeout = {_VERIFY_TIMEOUT_MS}")
     ours = [Head(*row) for row in tx.raw.execute(f"SELECT {_HEAD_COLUMNS} FROM ledger.tree_head").fetchall()]
     kept = {Spot(level, number): node for level, number, node in _nodes(tx)}
     replay = rules.Replay([*ours, *witnesses], public_keys=public_keys, nodes=kept, reasons_max=reasons_max)

@@ -106,6 +106,22 @@ class LogReport:
     heads_checked: int
     waiting: int
 
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return self.verdict.holds
+
+    def wire(self) -> dict[str, Any]:
+        """Return the report as members ready for JSON."""
+        return {
+            "holds": self.holds,
+            "size": self.size,
+            "root": self.root.hex(),
+            "heads_checked": self.heads_checked,
+            "waiting": self.waiting,
+            "reasons": [{"code": one.code, **one.params} for one in self.verdict.reasons],
+        }
+
 
 class Malformed(Exception):
     """A document that is not one of ours; says which part."""

@@ -12,7 +12,6 @@ from changke.kernel.web import EdgeNow, PermissionRouter
 from changke.modules.ledger import commands_pools, queries_pools, terms
 from changke.modules.ledger.api import wording
 from changke.modules.ledger.api.posting import post_one
-from changke.modules.ledger.api.wallets import present_member
 from changke.modules.ledger.api.wording import (
     Code,
     IdempotencyKey,
@@ -23,6 +22,7 @@ from changke.modules.ledger.api.wording import (
     Reference,
     Wire,
 )
+from changke.modules.ledger.queries_members import present_member
 from changke.modules.ledger.terms import PoolPolicy
 from changke.modules.ledger.terms_pools import MEMBERS_MAX, NOT_IN_POOL, Pool
 
@@ -136,7 +136,7 @@ def redeem_from_pool(pool_id: PoolPath, body: PoolRedeemBody, key: IdempotencyKe
     now = edge.clock.now()
     with edge.database.transaction() as tx:
         pool = queries_pools.pool(tx, pool_id)
-        redeemer = present_member(tx, body.redeemer)
+        redeemer = present_member(tx, body.redeemer, field="redeemer")
     if redeemer not in pool.members:
         raise Refusal(NOT_IN_POOL, field="redeemer", have=str(body.redeemer))
     request = terms.PoolRedeem(

@@ -10,13 +10,12 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from changke.kernel.clock import check_instant
-from changke.kernel.database import Tx
 from changke.kernel.errors import INVALID_VALUE, NOT_FOUND, Refusal
 from changke.kernel.i18n import Text
 from changke.kernel.web import EdgeNow, PermissionRouter, decode_cursor, encode_cursor
-from changke.modules.identity import queries as identity
 from changke.modules.ledger import commands, queries, queries_liability
 from changke.modules.ledger.api.wording import CodePath, Cursor, Limit, MemberPath, Wire
+from changke.modules.ledger.queries_members import present_member
 from changke.modules.ledger.terms import AMOUNT_MAX
 from changke.modules.ledger.wallet_types import ClawbackPolicy, ExpiryKind, ExpiryPolicy, Holder, WalletType
 
@@ -189,14 +188,6 @@ def put_wallet_type(code: CodePath, body: WalletTypeIn, edge: EdgeNow) -> Wallet
 
 def _type_out(one: WalletType) -> WalletTypeOut:
     return WalletTypeOut.model_validate(asdict(one))
-
-
-def present_member(tx: Tx, member_id: UUID) -> UUID:
-    """Return the id a member has now; refuses with `not_found` one who never was."""
-    found = identity.members_of(tx, [member_id]).get(member_id)
-    if found is None:
-        raise Refusal(NOT_FOUND, field="member_id", have=str(member_id), what="member")
-    return found
 
 
 @router.get("/members/{member_id}/wallets", permission="ledger.read", summary="A member's wallets 会员积分账户")
