@@ -19,6 +19,7 @@ from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Database, Tx
 from changke.kernel.errors import Refusal
 from changke.kernel.ids import derived_id
+from changke.kernel.read_ahead import read_ahead
 from changke.modules.activity import commands, store_import
 from changke.modules.activity.ports import Decide
 from changke.modules.activity.rules import wire
@@ -121,7 +122,7 @@ class Importer:
         rejects.keep_before(0 if dry_run else run.position)
         tally = _Tally(dict.fromkeys(_STATUSES, 0))
         position = 0 if dry_run else run.position
-        for step in _steps(source, mapping, batch=self.batch_items, since=position):
+        for step in read_ahead(_steps(source, mapping, batch=self.batch_items, since=position)):
             self._take_in(run, step, mapping, tally, rejects, dry_run)
             if progress:
                 progress(_progress(source, tally, (self.clock.now() - began).total_seconds()))
