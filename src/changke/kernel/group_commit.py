@@ -16,11 +16,12 @@ Answer = TypeVar("Answer")
 
 
 class _Place(Generic[Request, Answer]):
-    __slots__ = ("answer", "defect", "done", "request")
+    __slots__ = ("answer", "called", "defect", "leads", "request")
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.done = threading.Event()
+        self.called = threading.Event()
+        self.leads = False
         self.answer: Answer | None = None
         self.defect: BaseException | None = None
 
@@ -39,34 +40,47 @@ class GroupCommit(Generic[Request, Answer]):
         self._database = database
         self._verb = verb
         self._batch_max = batch_max
-        self._waiting: list[_Place[Request, Answer]] = []
+        self._waiting: list[_Place[Request, Answer]] = []  # without the leaders
         self._lock = threading.Lock()
-        self._leaders = threading.Semaphore(leaders)
+        self._free = leaders
 
     def submit(self, request: Request) -> Answer:
         """Return the verb's answer for this one request, after its commit; raises what the verb raised."""
         place: _Place[Request, Answer] = _Place(request)
         with self._lock:
-            self._waiting.append(place)
-        while not place.done.is_set():
-            with self._leaders:
-                if not place.done.is_set():
-                    self._lead()
-            place.done.wait(timeout=0 if place.done.is_set() else 0.5)
+            if self._free:
+                self._free -= 1
+                place.leads = True
+            else:
+                self._waiting.append(place)
+        if not place.leads:
+            place.called.wait()
+        if place.leads:
+            self._lead(place)
         if place.defect is not None:
             raise place.defect
         return place.answer  # type: ignore[return-value]
 
-    def _lead(self) -> None:
+    def _lead(self, own: _Place[Request, Answer]) -> None:
+        """Run the leader's request with all that wait, then hand the lead to the first who waits by then.
+
+        A leader is never in the queue itself, so nobody else can take its request or hand it a second lead.
+        """
         with self._lock:
-            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
-        if not batch:
-            return
+            batch = [own, *self._waiting[: self._batch_max - 1]]
+            del self._waiting[: self._batch_max - 1]
         try:
             self._run(batch)
         finally:
-            for place in batch:
-                place.done.set()
+            with self._lock:
+                following = self._waiting.pop(0) if self._waiting else None
+                if following is None:
+                    self._free += 1
+            if following is not None:
+                following.leads = True
+                following.called.set()
+            for place in batch[1:]:
+                place.called.set()
 
     def _run(self, batch: list[_Place[Request, Answer]]) -> None:
         try:
