@@ -218,7 +218,7 @@ def test_an_empty_batch_is_fine(tx, keyring):
 
 
 def test_identifiers_may_come_as_an_object():
-    from changke.modules.activity.rules import wire
+    from changke.modules.activity.translate import wire
 
     envelope = wire.parse(
         {

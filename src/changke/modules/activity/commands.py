@@ -1,22 +1,25 @@
 """The batch verb that every channel ends in, and what mends its rejects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from changke.kernel import strict_json
 from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import CONFLICT_IDEMPOTENCY, NOT_FOUND, Refusal
-from changke.modules.activity import announcing, queries_types, store, store_rejects, terms
+from changke.modules.activity import commands_announcing as announcing
 from changke.modules.activity import commands_orders as orders
+from changke.modules.activity import queries_types, store, store_rejects, terms
 from changke.modules.activity.commands_batch import Batch
 from changke.modules.activity.ports import Decide
-from changke.modules.activity.rules import judging, wire
+from changke.modules.activity.rules import judging
 from changke.modules.activity.rules.judging import Candidate, Kind
 from changke.modules.activity.store_rejects import Tally
 from changke.modules.activity.terms import Effect, Envelope, Fact, Malformed, Receipt, Status
+from changke.modules.activity.translate import wire
 from changke.modules.identity import commands as identity
 from changke.modules.identity import queries as identity_queries
 from changke.modules.identity.terms import Sighting
@@ -238,3 +241,8 @@ def read_item(body: bytes, *, source: str | None) -> Envelope | Malformed:
         return replace(wire.parse(strict_json.loads(body), source=source), raw=body)
     except Refusal as refusal:
         return Malformed(source or "?", body, refusal)
+
+
+def keep_answers(tx: Tx, correlation_id: UUID, answers: Mapping[str, Any], *, at: datetime) -> None:
+    """Keep what was answered to an asynchronous batch, to be asked for by its correlation id for seven days."""
+    store_rejects.keep_answers(tx, correlation_id, answers, at=at)

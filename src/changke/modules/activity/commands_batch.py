@@ -6,11 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from changke.kernel.errors import Refusal
-from changke.modules.activity.rules import wire
 from changke.modules.activity.rules.judging import Candidate
 from changke.modules.activity.store import AppliedReturn
 from changke.modules.activity.store_rejects import Rejected
 from changke.modules.activity.terms import Envelope, Malformed, Receipt, Status
+from changke.modules.activity.translate import wire
 
 
 @dataclass(slots=True)

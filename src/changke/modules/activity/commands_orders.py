@@ -10,11 +10,12 @@ from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
 from changke.modules.activity import store, terms
 from changke.modules.activity.commands_batch import Batch
-from changke.modules.activity.rules import returns, wire
+from changke.modules.activity.rules import returns
 from changke.modules.activity.rules.judging import Candidate, Kind
 from changke.modules.activity.store import AppliedReturn, Stored
 from changke.modules.activity.store_rejects import Rejected
 from changke.modules.activity.terms import Envelope, OrderReturned, Receipt, Status
+from changke.modules.activity.translate import wire
 
 
 def with_numbers(tx: Tx, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -12,8 +12,7 @@ from changke.kernel.errors import INVALID_VALUE, TOO_LARGE, Refusal
 from changke.modules.activity import queries_types, terms
 from changke.modules.activity.queries_catalogue import COLUMNS
 from changke.modules.activity.rules import schemas
-from changke.modules.activity.rules.schemas import EventType
-from changke.modules.activity.terms import CatalogueItem
+from changke.modules.activity.terms import CatalogueItem, EventType
 
 CATALOGUE_MAX = 5_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){1,4}")

@@ -22,7 +22,6 @@ from changke.kernel.ids import derived_id
 from changke.kernel.read_ahead import read_ahead
 from changke.modules.activity import commands, store_import
 from changke.modules.activity.ports import Decide
-from changke.modules.activity.rules import wire
 from changke.modules.activity.terms import Envelope, Malformed, Status
 from changke.modules.activity.terms_import import (
     BadRow,
@@ -32,7 +31,7 @@ from changke.modules.activity.terms_import import (
     Reject,
     RowSource,
 )
-from changke.modules.activity.translate import mapped_rows
+from changke.modules.activity.translate import mapped_rows, wire
 from changke.modules.activity.translate.mapping import FileMapping
 
 BATCH_ITEMS = 2_000

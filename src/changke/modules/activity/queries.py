@@ -9,9 +9,10 @@ from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
 from changke.modules.activity.rules.judging import number_key_of
-from changke.modules.activity.store import PII_AAD, uuid_array
-from changke.modules.activity.store_rejects import RAW_AAD
+from changke.modules.activity.rules.orders import uuid_array
 from changke.modules.activity.terms import (
+    PAYLOAD_PLACE,
+    REJECT_PLACE,
     OrderHeader,
     OrderLine,
     OrderView,
@@ -139,7 +140,7 @@ def reject(tx: Tx, reject_id: UUID, *, keyring: KeyRing) -> tuple[RejectView, by
     ).fetchone()
     if row is None:
         raise Refusal(NOT_FOUND, what="reject", have=str(reject_id))
-    return RejectView(*row[1:]), keyring.open_sealed(row[0], aad=RAW_AAD + reject_id.bytes)
+    return RejectView(*row[1:]), keyring.open_sealed(row[0], aad=REJECT_PLACE + reject_id.bytes)
 
 
 def batch_answers(tx: Tx, correlation_id: UUID) -> dict[str, Any]:
@@ -171,4 +172,4 @@ def personal(tx: Tx, facts: Iterable[_Place], *, keyring: KeyRing) -> dict[UUID,
         " WHERE o.sealed IS NOT NULL",
         arrays,
     ).fetchall()
-    return {fact_id: keyring.open_sealed(sealed, aad=PII_AAD + fact_id.bytes) for fact_id, sealed in rows}
+    return {fact_id: keyring.open_sealed(sealed, aad=PAYLOAD_PLACE + fact_id.bytes) for fact_id, sealed in rows}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.modules.activity.rules.judging import fact_id_of
-from changke.modules.activity.store import uuid_array
+from changke.modules.activity.rules.orders import uuid_array
 from changke.modules.activity.terms import Envelope, Malformed
 
 

@@ -6,7 +6,7 @@ from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
 from changke.modules.activity.rules import schemas
 from changke.modules.activity.rules.judging import EventTypes
-from changke.modules.activity.rules.schemas import EventType
+from changke.modules.activity.terms import EventType
 
 
 def known(tx: Tx, names: Iterable[str]) -> EventTypes:

@@ -12,9 +12,9 @@ from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
 from changke.kernel.ids import derived_id, new_ids
+from changke.modules.activity.terms import REJECT_PLACE
 
 RAW_BYTES_MAX = 1024 * 1024
-RAW_AAD = b"activity.reject:"
 _TEXT_MAX = 300
 
 
@@ -81,7 +81,7 @@ def _row(one: Rejected, print_: UUID, reject_id: UUID, keyring: KeyRing, at: dat
         None if one.event_id is None else clean(one.event_id)[:256] or None,
         *(refusal.code.code, _text(refusal.field), _text(refusal.have), _text(refusal.need)),
         *(clean(refusal.say("en"))[:1000], clean(refusal.say("zh-CN"))[:1000], one.format),
-        keyring.seal(raw, aad=RAW_AAD + reject_id.bytes),
+        keyring.seal(raw, aad=REJECT_PLACE + reject_id.bytes),
         *(len(one.raw) > RAW_BYTES_MAX, at, at),
     )
 
@@ -105,7 +105,7 @@ def lock_reject(tx: Tx, reject_id: UUID, *, keyring: KeyRing) -> OpenReject | No
     if row is None:
         return None
     found_id, source, state, shape, truncated, sealed = row
-    raw = keyring.open_sealed(sealed, aad=RAW_AAD + reject_id.bytes)
+    raw = keyring.open_sealed(sealed, aad=REJECT_PLACE + reject_id.bytes)
     return OpenReject(found_id, source, state, shape, truncated, raw)
 
 

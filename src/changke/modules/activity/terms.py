@@ -21,6 +21,9 @@ LINES_MAX = 1_000
 FUTURE_MAX = timedelta(hours=24)
 BEHAVIOUR_KEYS_KEPT = timedelta(days=90)
 
+PAYLOAD_PLACE = b"activity.payload:"
+REJECT_PLACE = b"activity.reject:"
+
 ORDER_PLACED = "order.placed"
 ORDER_RETURNED = "order.returned"
 ORDER_CANCELLED = "order.cancelled"
@@ -55,6 +58,19 @@ class Malformed:
     refusal: Refusal
     event_id: str | None = None
     format: str = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One version of an event type, compiled. `pii` are the paths that are kept encrypted; `anonymous` ones may come
+    without any identifier."""
+
+    name: str
+    version: int
+    anonymous: bool
+    document: Mapping[str, Any]
+    pii: tuple[tuple[str, ...], ...]
+    validator: Any
 
 
 @dataclass(frozen=True, slots=True)

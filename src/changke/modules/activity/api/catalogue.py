@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from changke.kernel import strict_json
 from changke.kernel.errors import INVALID_JSON, Refusal
 from changke.kernel.web import EdgeNow, PermissionRouter, decode_cursor, encode_cursor
 from changke.modules.activity import commands_setup, queries_catalogue
 from changke.modules.activity.api.pages import Cursor, Limit, Page
-from changke.modules.activity.rules.judging import has_nul
 from changke.modules.activity.terms import CatalogueItem
 
 router = PermissionRouter(prefix="/v1", tags=["catalogue"])
@@ -79,9 +79,13 @@ def _get(edge: EdgeNow, table: str, code: str) -> CatalogueItem:
 
 def _plain(value: Any, field: str = "cursor") -> Any:
     """Return a value PostgreSQL can hold; refuses NUL."""
-    if has_nul(value):
+    if _has_nul(value):
         raise Refusal(INVALID_JSON, field=field, reason="NUL (U+0000)")
     return value
+
+
+def _has_nul(value: Any) -> bool:
+    return b"\\u0000" in strict_json.dumps(value).replace(b"\\\\", b"")
 
 
 Channels = Annotated[list[ChannelIn], Field(min_length=1, max_length=1000)]

@@ -9,7 +9,7 @@ from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.kernel.web import EdgeNow, PermissionRouter, json_answer
 from changke.modules.activity import commands_setup, queries_types
 from changke.modules.activity.api.wording import json_body
-from changke.modules.activity.rules.schemas import EventType
+from changke.modules.activity.terms import EventType
 
 router = PermissionRouter(prefix="/v1", tags=["event types"])
 TypeName = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[a-z0-9_.]+$")]

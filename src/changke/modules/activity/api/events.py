@@ -15,10 +15,10 @@ from changke.kernel.errors import Refusal
 from changke.kernel.i18n import Locale
 from changke.kernel.ids import new_id
 from changke.kernel.web import Edge, EdgeNow, PermissionRouter, json_answer, locale_of, principal_of
-from changke.modules.activity import commands, queries, store_rejects
+from changke.modules.activity import commands, queries
 from changke.modules.activity.api.wording import ANSWER, REQUEST, counts, json_body, receipt_json
-from changke.modules.activity.rules import wire
 from changke.modules.activity.terms import ITEM_BYTES_MAX, ITEMS_MAX, Envelope, Malformed, Receipt, Status
+from changke.modules.activity.translate import wire
 
 router = PermissionRouter(prefix="/v1", tags=["events"])
 _TRIES = 3
@@ -122,7 +122,7 @@ def _take_in(edge: Edge, items: list[Envelope | Malformed], correlation_id: UUID
                         "counts": counts(receipts),
                         "items": [_remembered(one) for one in receipts if _telling(one)],
                     }
-                    store_rejects.keep_answers(tx, correlation_id, kept, at=at)
+                    commands.keep_answers(tx, correlation_id, kept, at=at)
                 return receipts
         except psycopg.errors.DeadlockDetected:
             if not left:

@@ -14,10 +14,10 @@ from changke.kernel.clock import check_instant
 from changke.kernel.errors import INVALID_JSON, TOO_LARGE, Refusal
 from changke.kernel.ids import derived_id
 from changke.modules.activity import terms
-from changke.modules.activity.rules import orders, returns
+from changke.modules.activity.rules import orders, returns, schemas
 from changke.modules.activity.rules.orders import Order
-from changke.modules.activity.rules.schemas import EventType, without_pii
-from changke.modules.activity.terms import Envelope
+from changke.modules.activity.rules.schemas import without_pii
+from changke.modules.activity.terms import Envelope, EventType
 
 EventTypes = Mapping[str, Mapping[int, EventType]]
 
@@ -73,7 +73,7 @@ def judge(index: int, envelope: Envelope, types: EventTypes, *, latest: datetime
     type_ = _type_of(envelope, types)
     if not (type_.anonymous or envelope.identifiers or envelope.member_id):
         raise Refusal(terms.IDENTIFIERS_MISSING, field="identifiers")
-    if refusal := type_.check(envelope.payload):
+    if refusal := schemas.check(type_, envelope.payload):
         raise refusal.at("payload")
     kind = _KINDS.get(envelope.type, Kind.BEHAVIOUR)
     payload, personal = without_pii(envelope.payload, type_.pii) if type_.pii else (envelope.payload, {})

@@ -1,8 +1,7 @@
 """Event types: compiled JSON Schemas, what they refuse in our words, and which evolution is compatible."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -12,6 +11,7 @@ import orjson
 
 from changke.kernel.errors import MISSING_FIELD, OUT_OF_RANGE, UNKNOWN_CURRENCY, Refusal
 from changke.modules.activity import terms
+from changke.modules.activity.terms import EventType
 
 Path = tuple[str, ...]
 _ANY = "*"
@@ -20,27 +20,12 @@ _HAVE_MAX = 100
 _TYPE_NAMES = {"integer": "integer", "number": "number", "string": "string", "object": "object", "array": "array"}
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
-    """One version of an event type, compiled. `pii` are the paths that are kept encrypted; `anonymous` ones may come
-    without any identifier."""
-
-    name: str
-    version: int
-    anonymous: bool
-    document: Mapping[str, Any]
-    pii: tuple[Path, ...]
-    is_valid: Callable[[Any], bool]
-    validator: Any
-
-    def check(self, payload: Any) -> Refusal | None:
-        """Return why `payload` breaks the schema, or None."""
-        if self.is_valid(payload):
-            return None
-        errors = sorted(
-            self.validator.iter_errors(payload), key=lambda error: (-len(error.instance_path), error.message)
-        )
-        return refusal_of(errors[0])
+def check(type_: EventType, payload: Any) -> Refusal | None:
+    """Return why `payload` breaks the schema of its type, or None."""
+    if type_.validator.is_valid(payload):
+        return None
+    errors = sorted(type_.validator.iter_errors(payload), key=lambda error: (-len(error.instance_path), error.message))
+    return refusal_of(errors[0])
 
 
 @lru_cache(maxsize=2_000)
@@ -53,7 +38,6 @@ def _compiled(document: bytes) -> EventType:
         anonymous=bool(parsed.get("anonymous")),
         document=parsed,
         pii=tuple(_pii_paths(parsed["schema"])),
-        is_valid=validator.is_valid,
         validator=validator,
     )
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 from changke.kernel import strict_json
 from changke.kernel.errors import INVALID_VALUE, MISSING_FIELD, TOO_LARGE, Refusal
-from changke.modules.activity.rules import wire
 from changke.modules.activity.terms import ITEM_BYTES_MAX, WRONG_TYPE, Envelope, Malformed
+from changke.modules.activity.translate import wire
 
 FORMAT = "cloudevent"
 _SOURCE_MAX = 64

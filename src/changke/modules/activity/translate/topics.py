@@ -15,7 +15,6 @@ from typing import Any
 from changke.kernel import strict_json
 from changke.kernel.errors import INVALID_VALUE, MISSING_FIELD, Refusal
 from changke.kernel.ids import derived_id
-from changke.modules.activity.rules import wire
 from changke.modules.activity.terms import (
     ITEM_BYTES_MAX,
     ITEMS_MAX,
@@ -24,6 +23,7 @@ from changke.modules.activity.terms import (
     Envelope,
     Malformed,
 )
+from changke.modules.activity.translate import wire
 
 FORMAT = "mqtt"
 SOURCE = "mqtt"
