@@ -65,7 +65,7 @@ def make_app(edge: web.Edge) -> FastAPI:
         redoc_url=None,
     )
     app.state.edge = edge
-    for router in (health, *activity.routers, *identity.routers, *getattr(ledger, 'routers', ()), *programs.routers):
+    for router in (health, *activity.routers, *identity.routers, *ledger.routers, *programs.routers):
         app.include_router(router)
     web.check_permissions(app)
     web.answer_refusals(app)

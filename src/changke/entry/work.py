@@ -1,9 +1,11 @@
 """What the worker process does: its consumer groups, its periodic tasks, its MQTT subscription."""
 
 import signal
+import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from changke.adapters import mqtt
 from changke.entry import wiring
 from changke.entry.supervisor import stop_with_parent
 from changke.entry.worker import Group, Task, Worker
@@ -13,6 +15,7 @@ from changke.kernel.database import Tx
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
 from changke.modules.activity import jobs as activity_jobs
+from changke.modules.activity.translate import topics
 from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
@@ -68,6 +71,19 @@ def _at(edge: Edge, job: Callable[[Tx, datetime], int]) -> Callable[[], int]:
     return run
 
 
+def _subscribe(edge: Edge) -> mqtt.Subscriber:
+    """Read from the broker in a thread of its own."""
+    subscriber = mqtt.Subscriber(
+        edge.database,
+        edge.keyring,
+        edge.clock,
+        url=edge.settings.mqtt_url or "",
+        routes=topics.routes(edge.settings.mqtt_topics),
+    )
+    threading.Thread(target=subscriber.run, name="mqtt", daemon=True).start()
+    return subscriber
+
+
 def run(settings: Settings, *, leash: int | None = None) -> None:
     """Work until SIGTERM, or until the process at the other end of the leash is gone."""
     telemetry.configure(level=settings.log_level, form=settings.log_format)
@@ -77,9 +93,12 @@ def run(settings: Settings, *, leash: int | None = None) -> None:
     database = wiring.open_database(house, application_name="changke-worker", pool_size=6)
     edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
     worker = Worker(edge, groups=groups(edge), tasks=tasks(edge), lanes=settings.lane_numbers)
+    subscriber = _subscribe(edge) if settings.mqtt_url else None
 
     def stop(*_: object) -> None:
         worker.stop()
+        if subscriber:
+            subscriber.stop()
 
     signal.signal(signal.SIGTERM, stop)
     stop_with_parent(leash, stop)

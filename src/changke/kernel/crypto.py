@@ -7,11 +7,11 @@ Blind indexes are HMAC-SHA256 cut to 16 bytes, one key for each kind of value.
 """
 
 import base64
-import hashlib
 import hmac
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -119,8 +119,7 @@ class KeyRing:
 
     def blind_index(self, namespace: str, normalised: str) -> bytes:
         """Return 16 bytes that are equal for equal values of a namespace and tell nothing else."""
-        key = hmac.digest(self.index, namespace.encode(), hashlib.sha256)
-        return hmac.digest(key, normalised.encode(), hashlib.sha256)[:BLIND_INDEX_BYTES]
+        return hmac.digest(_index_key(self.index, namespace), normalised.encode(), "sha256")[:BLIND_INDEX_BYTES]
 
     def signing_key(self) -> Ed25519PrivateKey:
         """Return the key that signs tree heads."""
@@ -129,6 +128,11 @@ class KeyRing:
     def public_key(self) -> bytes:
         """Return the 32 bytes by which anyone verifies a signed tree head."""
         return self.signing_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+@lru_cache(maxsize=1024)
+def _index_key(key: bytes, namespace: str) -> bytes:
+    return hmac.digest(key, namespace.encode(), "sha256")
 
 
 def _seal(key_id: int, key: bytes, plain: bytes, aad: bytes) -> bytes:

@@ -34,7 +34,7 @@ def read_ahead(items: Iterable[Item], *, depth: int = 2) -> Iterator[Item]:
                 if not put(item):
                     return
             put(_END)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
             put(_Raised(error))
 
     threading.Thread(target=work, name="read-ahead", daemon=True).start()

@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     event_log_retention_days: int = Field(default=30, ge=1, le=3650)
     telemetry_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; needs changke[telemetry]")
     mqtt_url: str | None = Field(default=None, description="mqtt://user:secret@host:port; needs changke[mqtt]")
-    mqtt_topics: str = Field(default="changke/+/events", description="MQTT topics to read, separated by commas")
+    mqtt_topics: str = Field(
+        default="changke/+/events", description="MQTT topics: patterns with + or {name}, =event.type behind"
+    )
 
     @classmethod
     def settings_customise_sources(

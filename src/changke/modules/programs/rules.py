@@ -17,7 +17,8 @@ def entitlement(rule: EarnRule, net_minor: int) -> int:
     """Return the points an order of `net_minor` earns: its price in whole units × the rate, floored once."""
     assert net_minor >= 0
     rate = rule.points_per_unit
-    return net_minor * rate.numerator // (10 ** exponent(rule.currency) * rate.denominator)
+    unit_minor: int = 10 ** exponent(rule.currency)
+    return net_minor * rate.numerator // (unit_minor * rate.denominator)
 
 
 def in_force(rules: Sequence[EarnRule], *, occurred_at: datetime, currency: str) -> list[EarnRule]:
