@@ -154,17 +154,18 @@ def leaf_hashes(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, bytes]]:
 
 def _leaf_of(tx: Tx, posting_id: UUID) -> dict[str, Any]:
     """Build a posting's leaf from its rows: its first entry by key, the others by the transaction they share."""
-    rows = tx.raw.execute(
-        f"SELECT p.posting_id::text, p.body_hash::text, {ENTRY_COLUMNS} FROM ledger.posting p"
-        " JOIN ledger.entry first ON (first.member_id, first.wallet_type, first.version)"
-        " = (p.owner_id, p.wallet_type, p.version)"
-        " JOIN ledger.entry e ON e.txid = first.txid AND e.posting_id = p.posting_id"
-        f" WHERE p.posting_id = %s ORDER BY {ENTRY_ORDER}",
+    first = tx.raw.execute(
+        "SELECT p.body_hash::text, e.txid FROM ledger.posting p JOIN ledger.entry e"
+        " ON (e.member_id, e.wallet_type, e.version) = (p.owner_id, p.wallet_type, p.version) WHERE p.posting_id = %s",
         (posting_id,),
-    ).fetchall()
-    if not rows:
+    ).fetchone()
+    if first is None:
         raise Refusal(NOT_FOUND, field="posting_id", have=str(posting_id), what="posting")
-    return rules.leaf(rows[0][0], rows[0][1], [tuple(row[2:]) for row in rows])
+    rows = tx.raw.execute(
+        f"SELECT {ENTRY_COLUMNS} FROM ledger.entry e WHERE e.txid = %s AND e.posting_id = %s ORDER BY {ENTRY_ORDER}",
+        (first[1], posting_id),
+    ).fetchall()
+    return rules.leaf(str(posting_id), first[0], [tuple(row) for row in rows])
 
 
 def _leaves(tx: Tx) -> Iterator[tuple[int, str, bytes, bytes | None]]:
