@@ -58,9 +58,10 @@ def find(tx: Tx, hashes: Sequence[bytes], *, at: datetime) -> dict[bytes, Found]
     """Return what is stored under blind indexes."""
     rows = _rows(
         tx,
-        "SELECT i.value_hash, i.profile_id, nullif(m.member_id, i.profile_id), i.verified, i.blocked_at IS NOT NULL,"
-        " i.last_seen < %s FROM identity.identifier i JOIN identity.profile_map m USING (profile_id)"
-        " WHERE i.value_hash = ANY(%s)",
+        "SELECT i.value_hash, i.profile_id,"
+        " (SELECT nullif(m.member_id, i.profile_id) FROM identity.profile_map m WHERE m.profile_id = i.profile_id),"
+        " i.verified, i.blocked_at IS NOT NULL, i.last_seen < %s"
+        " FROM identity.identifier i WHERE i.value_hash = ANY(%s)",
         (at - LAST_SEEN_EVERY, hashes),
     )
     return {row[0]: Found(row[1], row[2] or row[1], row[3], row[4], row[5]) for row in rows}
@@ -121,15 +122,17 @@ def touch(tx: Tx, profile_ids: Iterable[UUID], *, at: datetime) -> None:
 def unseen(tx: Tx, profile_ids: Sequence[UUID], pairs: Sequence[tuple[int, int, int]], *, by: datetime) -> list[int]:
     """Return the places of `pairs` (two places in `profile_ids` and a kind) with no evidence from before or at `by`.
 
-    Void evidence counts as there, and PROVEN stands in for SEEN. The hot path: ids go once, and pairs as numbers.
+    Void evidence counts as there, and PROVEN stands in for SEEN. The hot path: ids go once, and pairs as numbers; the
+    LIMIT holds the planner to one probe of the index a pair, whatever it believes of the table.
     """
     rows = _rows(
         tx,
         "SELECT q.place FROM (SELECT %s::uuid[] AS ids OFFSET 0) AS p, unnest(%s::int4[], %s::int4[], %s::int2[])"
-        " WITH ORDINALITY AS q (one, other, kind, place) WHERE NOT EXISTS (SELECT FROM identity.identity_edge e"
+        " WITH ORDINALITY AS q (one, other, kind, place) LEFT JOIN LATERAL (SELECT 1 FROM identity.identity_edge e"
         " WHERE e.low_profile = least(p.ids[q.one], p.ids[q.other])"
         " AND e.high_profile = greatest(p.ids[q.one], p.ids[q.other])"
-        " AND e.kind BETWEEN q.kind AND 2 AND (e.kind > q.kind OR e.since <= %s OR e.voided_by IS NOT NULL))",
+        " AND e.kind BETWEEN q.kind AND 2 AND (e.kind > q.kind OR e.since <= %s OR e.voided_by IS NOT NULL)"
+        " LIMIT 1) AS hit (found) ON true WHERE hit.found IS NULL",
         (
             _array(one.hex for one in profile_ids),
             _array(str(one + 1) for one, _, _ in pairs),
@@ -150,9 +153,11 @@ def unknown(tx: Tx, evidence: Sequence[NewEvidence]) -> list[int]:
     rows = _rows(
         tx,
         "SELECT q.place FROM unnest(%s::uuid[], %s::uuid[], %s::int2[], %s::timestamptz[])"
-        " WITH ORDINALITY AS q (low, high, kind, since, place) WHERE NOT EXISTS (SELECT FROM identity.identity_edge e"
+        " WITH ORDINALITY AS q (low, high, kind, since, place)"
+        " LEFT JOIN LATERAL (SELECT 1 FROM identity.identity_edge e"
         " WHERE e.low_profile = q.low AND e.high_profile = q.high AND e.kind BETWEEN q.kind AND 2"
-        " AND (e.kind > q.kind OR e.since <= q.since OR e.voided_by IS NOT NULL))",
+        " AND (e.kind > q.kind OR e.since <= q.since OR e.voided_by IS NOT NULL)"
+        " LIMIT 1) AS hit (found) ON true WHERE hit.found IS NULL",
         (
             [one.low for one in evidence],
             [one.high for one in evidence],

@@ -71,7 +71,7 @@ identity_edge = sa.Table(
         unique=True,
         postgresql_where=sa.text("voided_by IS NULL OR kind <= 2"),
     ),
-    sa.Index("ix_identity_edge_high", "high_profile"),
+    sa.Index("ix_identity_edge_high", "high_profile", "low_profile"),
     sa.Index("ix_identity_edge_voided", "voided_by", postgresql_where=sa.text("voided_by IS NOT NULL")),
     schema=SCHEMA,
 )
