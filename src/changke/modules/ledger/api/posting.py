@@ -14,6 +14,7 @@ from changke.kernel.web import Edge, EdgeNow, PermissionRouter, json_answer, loc
 from changke.modules.ledger import commands, commands_outside, terms
 from changke.modules.ledger.api import wording
 from changke.modules.ledger.api.wording import (
+    PLAIN,
     Code,
     IdempotencyKey,
     Occurred,
@@ -163,7 +164,7 @@ class TransferBody(Wire):
     wallet_type: Code
     amount: Points
     occurred_at: Occurred
-    note: str | None = Field(default=None, min_length=1, max_length=200, description="both sides see it")
+    note: str | None = Field(default=None, min_length=1, max_length=200, pattern=PLAIN, description="both sides see it")
 
 
 class ExchangeBody(Wire):
@@ -186,15 +187,15 @@ class AdjustBody(Wire):
     member_id: UUID
     wallet_type: Code
     amount: int = Field(strict=True, ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="negative: to take")
-    reason: str = Field(min_length=1, max_length=200, description="shown to the auditor")
-    actor: str = Field(min_length=1, max_length=200, description="the person who asks for it")
+    reason: str = Field(min_length=1, max_length=200, pattern=PLAIN, description="shown to the auditor")
+    actor: str = Field(min_length=1, max_length=200, pattern=PLAIN, description="the person who asks for it")
     occurred_at: Occurred
 
 
 class ApproveBody(Wire):
     """The second pair of eyes."""
 
-    approver: str = Field(min_length=1, max_length=200, description="the person who approves; never the one who asked")
+    approver: str = Field(min_length=1, max_length=200, pattern=PLAIN, description="not the one who asked")
 
 
 def _request(kind: type[terms.Request], edge: Edge, key: str, body: BaseModel, **members: Any) -> terms.Request:

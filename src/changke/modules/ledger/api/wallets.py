@@ -3,31 +3,37 @@
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from changke.kernel.clock import check_instant
 from changke.kernel.errors import INVALID_VALUE, NOT_FOUND, Refusal
 from changke.kernel.i18n import Text
 from changke.kernel.web import EdgeNow, PermissionRouter, decode_cursor, encode_cursor
 from changke.modules.ledger import commands, queries, queries_liability
-from changke.modules.ledger.api.wording import CodePath, Cursor, Limit, MemberPath, Wire
+from changke.modules.ledger.api.wording import PLAIN, CodePath, Cursor, Limit, MemberPath, Wire
 from changke.modules.ledger.queries_members import present_member
 from changke.modules.ledger.terms import AMOUNT_MAX
 from changke.modules.ledger.wallet_types import ClawbackPolicy, ExpiryKind, ExpiryPolicy, Holder, WalletType
 
 router = PermissionRouter(prefix="/v1", tags=["wallets"])
 INTEGER_DIGITS_MAX = 18
+_COUNT_MAX = {
+    ExpiryKind.ROLLING_MONTHS: 1_200,
+    ExpiryKind.SLIDING_MONTHS: 1_200,
+    ExpiryKind.END_OF_YEAR: 100,
+    ExpiryKind.END_OF_QUARTER: 400,
+}
 
 
 class Words(Wire):
     """A word in both languages."""
 
-    en: str = Field(min_length=1, max_length=100)
-    zh: str = Field(min_length=1, max_length=100)
+    en: str = Field(min_length=1, max_length=100, pattern=PLAIN)
+    zh: str = Field(min_length=1, max_length=100, pattern=PLAIN)
 
 
 class Expiry(Wire):
@@ -36,7 +42,16 @@ class Expiry(Wire):
     kind: ExpiryKind
     count: int = Field(default=0, strict=True, ge=0, le=36_500)
     grace_days: int = Field(default=0, strict=True, ge=0, le=366, description="added to the end of a year or quarter")
-    on: date | None = Field(default=None, description="for fixed_date: the last day")
+    on: date | None = Field(
+        default=None, ge=date(2000, 1, 1), le=date(2150, 12, 31), description="for fixed_date: the last day"
+    )
+
+    @model_validator(mode="after")
+    def within_a_century(self) -> Self:
+        """Refuse points that would outlive the calendar."""
+        if self.count > _COUNT_MAX.get(self.kind, 36_500):
+            raise ValueError("count reaches beyond a hundred years")
+        return self
 
 
 class WalletTypeIn(Wire):
@@ -74,7 +89,7 @@ class WalletTypeIn(Wire):
     adjust_limit: int = Field(
         default=10_000, strict=True, ge=0, le=AMOUNT_MAX, description="above it an adjustment needs a second person"
     )
-    time_zone: str = Field(default="Asia/Shanghai", min_length=1, max_length=64)
+    time_zone: str = Field(default="Asia/Shanghai", min_length=1, max_length=64, pattern="^[A-Za-z0-9_+/-]+$")
 
 
 class WalletTypeOut(WalletTypeIn):

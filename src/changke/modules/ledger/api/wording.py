@@ -17,6 +17,7 @@ from changke.modules.ledger.terms import AMOUNT_MAX
 
 KEY_MAX = 200
 AHEAD_MAX = timedelta(days=1)
+PLAIN = r"^[^\x00]+$"
 _CODE = r"^[A-Za-z_][A-Za-z0-9_]{0,39}$"
 
 Code = Annotated[str, Field(pattern=_CODE, description="code of the wallet type", examples=["points"])]
@@ -37,7 +38,12 @@ Occurred = Annotated[
 ]
 Reference = Annotated[
     str | None,
-    Field(min_length=1, max_length=200, description="what it belongs to, an order's id say; shown on statements"),
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=PLAIN,
+        description="what it belongs to, say an order's id",
+    ),
 ]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=366 * 86_400)]
 
@@ -150,7 +156,7 @@ class ClawbackIn(Wire):
     member_id: UUID
     wallet_type: Code
     amount: Points
-    reference: str = Field(min_length=1, max_length=200, description="the reference the points were earned under")
+    reference: str = Field(min_length=1, max_length=200, pattern=PLAIN, description="what they were earned under")
     refund_minor: int = Field(
         default=0, strict=True, ge=0, le=AMOUNT_MAX, description="what a shortfall may be taken off, in minor units"
     )
@@ -167,7 +173,7 @@ class TransferIn(Wire):
     wallet_type: Code
     amount: Points
     occurred_at: Occurred
-    note: str | None = Field(default=None, min_length=1, max_length=200, description="both sides see it")
+    note: str | None = Field(default=None, min_length=1, max_length=200, pattern=PLAIN, description="both sides see it")
 
 
 class Rate(Wire):
@@ -200,7 +206,7 @@ class ActivateIn(Wire):
     key: Key
     member_id: UUID
     wallet_type: Code
-    reference: str = Field(min_length=1, max_length=200)
+    reference: str = Field(min_length=1, max_length=200, pattern=PLAIN)
     occurred_at: Occurred
 
 
