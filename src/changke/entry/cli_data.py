@@ -184,7 +184,11 @@ def key_create(
     """Make an API key; its secret is shown once."""
     with _database() as database, database.transaction() as tx:
         key, secret = identity.create_api_key(tx, name=name, permissions=frozenset(permission), at=SystemClock().now())
-    console.show([{"id": key.key_id, "name": key.name, "secret": secret}], as_json=as_json)
+    if as_json:
+        console.print_json([{"id": key.key_id, "name": key.name, "secret": secret}])
+    else:
+        console.out.print(say("{name} (shown once, keep it):", "{name}（仅显示一次，请妥善保存）：", name=key.name))
+        console.out.print(secret, soft_wrap=True, highlight=False)  # a table would cut it
 
 
 @keys.command("list")
