@@ -123,6 +123,10 @@ def test_the_catalogue_is_told_and_listed(client, kind):
     assert client.get(f"/v1/{kind}/nowhere").status_code == 404
     assert client.put(f"/v1/{kind}", json=[{"code": "a\0b"}]).status_code == 400
     assert client.put(f"/v1/{kind}", json=[{"code": "a", "colour": "red"}]).status_code == 422
+    for odd in (b'"\\ud800"', b"1" + b"0" * 30, b'"\\u0000"', b"[" * 400 + b"]" * 400):
+        answer = client.put(f"/v1/{kind}", content=b'[{"code":"a","attributes":{"k":' + odd + b"}}]")
+        assert answer.status_code in (400, 422), answer.text
+    assert client.get(f"/v1/{kind}/%00").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -155,3 +159,20 @@ def test_openapi_describes_the_event(client):
     one = described["requestBody"]["content"]["application/json"]["schema"]["oneOf"][0]
     assert "occurred_at" in one["properties"]
     assert orjson.loads(SALE % ("1", "1")).keys() <= one["properties"].keys()
+
+
+def test_odd_questions_are_answered_without_a_defect(client):
+    for path in (
+        "/v1/rejects?source=%00",
+        "/v1/orders?order_number=%00",
+        "/v1/orders?cursor=WyIxIiwiMiJd",
+        "/v1/rejects?cursor=%00",
+        "/v1/products?cursor=WyJcdTAwMDAiXQ",
+        "/v1/event-types/%00/1",
+        "/v1/orders/nothing",
+    ):
+        assert client.get(path).status_code in (200, 400, 404, 422), path
+    words = {"en": "x", "zh-CN": "x"}
+    odd = {"title": words, "description": words, "schema": {"description": "\ud800"}}
+    text = orjson.dumps({**odd, "schema": {"description": "X"}}).replace(b'"X"', b'"\\ud800"')
+    assert client.put("/v1/event-types/acme.odd/1", content=text).status_code == 422

@@ -158,3 +158,33 @@ def test_many_returns_waiting_for_one_order_are_applied_by_time(tx, keyring):
     assert [row[0] for row in rows(tx, "SELECT event_id FROM activity.order_return")] == [early.event_id]
     assert [kept.event_id for kept in queries.rejects(tx, limit=5)] == [late.event_id]
     assert stored_state(tx)["parked"] == []
+
+
+def test_a_return_of_an_order_the_worker_has_yet_to_decide_is_left_to_it_too(database, keyring):
+    decided = []
+
+    def decide(tx, facts, *, at):
+        decided.extend(facts)
+        return {}
+
+    with database.transaction() as tx:
+        take_in(tx, purchase("later"), keyring=keyring)
+        take_in(tx, purchase("now"), keyring=keyring, decide=decide)
+        returns = [comes_back("later"), comes_back("now")]
+        answers = take_in(tx, *returns, keyring=keyring, decide=decide)
+    assert [one.status for one in answers] == [Status.ACCEPTED, Status.APPLIED]
+    assert [fact.order_number for fact in decided] == ["now", "now"]
+    with database.transaction() as tx:
+        told = rows(
+            tx,
+            "SELECT item->>'kind', item->'fact'->>'order_number', (item->>'decided')::bool"
+            " FROM kernel.event_log, json_array_elements(payload) AS item WHERE topic LIKE 'activity.%%' ORDER BY 1, 2",
+        )
+        again = take_in(tx, *returns, keyring=keyring, decide=decide)
+    assert told == [
+        ("order_placed", "later", False),
+        ("order_placed", "now", True),
+        ("order_returned", "later", False),
+        ("order_returned", "now", True),
+    ]
+    assert [one.first for one in again] == [Status.ACCEPTED, Status.APPLIED]

@@ -47,9 +47,9 @@ def intake(
     store.add_orders(tx, placed, keyring=keyring, at=at)
     store.add_returns(tx, batch.returned, at=at)
     _note_catalogue(tx, placed, behaviours, at)
-    facts = (placed, behaviours, [one.fact for one in batch.returned])
-    announcing.announce(tx, *facts, decided=decide is not None)
-    effects = _decided(tx, batch, announcing.facts(*facts), decide) if decide else {}
+    announcing.announce(tx, placed, behaviours, batch.returned, decided=decide is not None)
+    due = [one.fact for one in batch.returned if not one.deferred]
+    effects = _decided(tx, batch, announcing.facts(placed, behaviours, due), decide) if decide else {}
     return _answered(tx, batch, effects, keyring)
 
 
@@ -167,7 +167,8 @@ def _answered(tx: Tx, batch: Batch, effects: dict[UUID, Sequence[Effect]], keyri
         else:
             batch.answers[one.index] = replace(first, status=Status.DUPLICATE, first=first.status)
     store.give_back_keys(tx, batch.withdrawn)
-    store.set_status(tx, batch.unparked, status=batch.status)
+    for status, fact_ids in batch.restated.items():
+        store.set_status(tx, fact_ids, status=status)
     kept = store_rejects.keep_rejects(tx, batch.rejected, keyring=keyring, at=batch.at)
     receipts = [
         replace(receipt, reject_id=kept.get(index)) if (receipt := batch.answers[index]).refusal else receipt

@@ -10,6 +10,7 @@ from changke.kernel.log import lane_of
 from changke.modules.activity import store
 from changke.modules.activity.events import FactRecorded
 from changke.modules.activity.rules.judging import Candidate
+from changke.modules.activity.store import AppliedReturn
 from changke.modules.activity.terms import Behaviour, Fact, OrderReturned
 
 
@@ -39,7 +40,7 @@ def announce(
     tx: Tx,
     placed: Sequence[Candidate],
     behaviours: Sequence[Candidate],
-    returned: Sequence[OrderReturned],
+    returned: Sequence[AppliedReturn],
     *,
     decided: bool,
 ) -> None:
@@ -49,8 +50,8 @@ def announce(
         lanes[lane_of(one.profile_id)].append(_order_news(one, decided))
     for one in behaviours:
         lanes[lane_of(one.profile_id)].append(_behaviour_news(one, decided))
-    for fact in returned:
-        lanes[lane_of(fact.profile_id)].append(_return_news(fact, decided))
+    for given in returned:
+        lanes[lane_of(given.fact.profile_id)].append(_return_news(given.fact, not given.deferred))
     for lane, items in lanes.items():
         tx.announce_packed(FactRecorded.topic, lane, items)
 

@@ -24,7 +24,7 @@ class Batch:
     rejected: list[Rejected] = field(default_factory=list)
     repeated: list[tuple[Candidate, Candidate]] = field(default_factory=list)
     withdrawn: list[UUID] = field(default_factory=list)
-    unparked: list[UUID] = field(default_factory=list)
+    restated: dict[Status, list[UUID]] = field(default_factory=dict)
     returned: list[AppliedReturn] = field(default_factory=list)
 
     def refuse(self, index: int, refusal: Refusal) -> None:
@@ -38,6 +38,10 @@ class Batch:
         """Refuse an item whose key was claimed already; the key is given back, so that it can come again, mended."""
         self.withdrawn.append(one.fact_id)
         self.refuse(one.index, refusal)
+
+    def restate(self, fact_id: UUID, status: Status) -> None:
+        """Note that a fact stands otherwise than its key says so far."""
+        self.restated.setdefault(status, []).append(fact_id)
 
     def accept(self, one: Candidate, status: Status | None = None) -> None:
         """Answer one item with yes."""

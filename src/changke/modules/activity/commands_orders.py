@@ -119,7 +119,7 @@ def _stored(one: Candidate) -> Stored:
     order = one.order
     assert order is not None
     return Stored(
-        one.profile_id, one.fact_id, order.number, one.envelope.occurred_at, order.net_minor, store.sold_of(one)
+        one.profile_id, one.fact_id, order.number, one.envelope.occurred_at, order.net_minor, store.sold_of(one), True
     )
 
 
@@ -146,11 +146,12 @@ def _apply_to(batch: Batch, order: Stored, asked: Sequence[_Return]) -> None:
             occurred_at=one.envelope.occurred_at,
             lines=taken.parts,
         )
-        batch.returned.append(AppliedReturn(fact, taken, one.envelope, one.payload, one.received_at))
+        deferred = batch.status is Status.ACCEPTED or not order.decided
+        batch.returned.append(AppliedReturn(fact, taken, one.envelope, one.payload, one.received_at, deferred))
         if one.candidate:
-            batch.accept(one.candidate)
-        else:
-            batch.unparked.append(one.fact_id)
+            batch.accept(one.candidate, Status.ACCEPTED if deferred else Status.APPLIED)
+        if deferred or not one.candidate:
+            batch.restate(one.fact_id, Status.ACCEPTED if deferred else Status.APPLIED)
 
 
 def _refuse_return(batch: Batch, one: _Return, refusal: Refusal) -> None:

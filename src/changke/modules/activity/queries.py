@@ -122,7 +122,7 @@ def rejects(
     for column, value in (("source", source), ("state", state)):
         if value is not None:
             conditions.append(f"{column} = %s")
-            params.append(value)
+            params.append(value.replace("\0", "\N{SYMBOL FOR NULL}"))
     if after is not None:
         conditions.append("reject_id > %s")
         params.append(after)

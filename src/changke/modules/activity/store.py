@@ -42,7 +42,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored order as a return needs it."""
+    """A stored order as a return needs it. `decided` says that its effects were applied with it (sync mode); those of
+    the others are up to the worker, and so are those of their returns."""
 
     profile_id: UUID
     order_id: UUID
@@ -50,6 +51,7 @@ class Stored:
     occurred_at: datetime
     net_minor: int
     sold: Sold
+    decided: bool
 
 
 def claim_keys(tx: Tx, candidates: Sequence[Candidate], *, status: Status, at: datetime) -> set[UUID]:
@@ -169,18 +171,21 @@ def stored_orders(tx: Tx, owners: Sequence[tuple[UUID, UUID]]) -> dict[UUID, Sto
     ).fetchall():
         lines.setdefault(order_id, []).append(SoldLine(*line))
     headers = tx.raw.execute(
-        "SELECT o.profile_id, o.order_id, o.order_number, o.occurred_at, o.net_minor, o.currency, o.shipping_minor,"
+        "SELECT o.profile_id, o.order_id, o.order_number, o.occurred_at, o.net_minor, k.status, o.currency,"
+        " o.shipping_minor,"
         " (SELECT coalesce(sum(r.refund_minor), 0)::bigint FROM activity.order_return r"
         f"  WHERE r.profile_id = o.profile_id AND r.order_id = o.order_id){chosen}"
-        " JOIN activity.sale_order o USING (profile_id, order_id)",
+        " JOIN activity.sale_order o USING (profile_id, order_id)"
+        " JOIN activity.event_key k ON k.fact_id = o.order_id",
         pairs,
     ).fetchall()
     stored = {}
-    for profile_id, order_id, number, occurred_at, net, currency, shipping, refunded in headers:
+    for profile_id, order_id, number, occurred_at, net, status, currency, shipping, refunded in headers:
         parts = tuple(lines[order_id])
         shipping_refunded = refunded - sum(line.refunded_minor for line in parts)
         sold = Sold(currency, shipping, shipping_refunded, parts)
-        stored[order_id] = Stored(profile_id, order_id, number, occurred_at, net, sold)
+        decided = status == _CODES[Status.APPLIED]
+        stored[order_id] = Stored(profile_id, order_id, number, occurred_at, net, sold, decided)
     return stored
 
 
@@ -257,13 +262,14 @@ def add_orders(tx: Tx, candidates: Sequence[Candidate], *, keyring: KeyRing, at:
 
 @dataclass(frozen=True, slots=True)
 class AppliedReturn:
-    """A return that was applied to its order: the envelope's figures and what was taken."""
+    """A return that was applied to its order. `deferred` leaves its effects to the worker, after those of its order."""
 
     fact: OrderReturned
     taken: Taken
     envelope: Envelope
     payload: Mapping[str, Any]
     received_at: datetime
+    deferred: bool
 
 
 def add_returns(tx: Tx, applied: Sequence[AppliedReturn], *, at: datetime) -> None:

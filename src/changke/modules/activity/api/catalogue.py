@@ -79,13 +79,13 @@ def _get(edge: EdgeNow, table: str, code: str) -> CatalogueItem:
 
 def _plain(value: Any, field: str = "cursor") -> Any:
     """Return a value PostgreSQL can hold; refuses NUL."""
-    if _has_nul(value):
+    try:
+        text = strict_json.dumps(value)
+    except TypeError as error:
+        raise Refusal(INVALID_JSON, field=field, reason=str(error)[:200]) from None
+    if b"\\u0000" in text.replace(b"\\\\", b""):
         raise Refusal(INVALID_JSON, field=field, reason="NUL (U+0000)")
     return value
-
-
-def _has_nul(value: Any) -> bool:
-    return b"\\u0000" in strict_json.dumps(value).replace(b"\\\\", b"")
 
 
 Channels = Annotated[list[ChannelIn], Field(min_length=1, max_length=1000)]

@@ -44,13 +44,17 @@ def _compiled(document: bytes) -> EventType:
 
 def compiled(document: Mapping[str, Any]) -> EventType:
     """Return the event type of a stored document; compiled once per content."""
-    return _compiled(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise Refusal(terms.EVENT_TYPE_INVALID, field="schema", reason=str(error)[:200]) from None
+    return _compiled(text)
 
 
 def _validator(schema: dict[str, Any]) -> Any:
     if len(orjson.dumps(schema)) > _SCHEMA_BYTES_MAX:
         raise Refusal(terms.EVENT_TYPE_INVALID, field="schema", reason=f"> {_SCHEMA_BYTES_MAX} bytes")
-    if "$ref" in set(_keys(schema)) - {"properties"} and any(not ref.startswith("#") for ref in _references(schema)):
+    if any(not reference.startswith("#") for reference in _references(schema)):
         raise Refusal(terms.EVENT_TYPE_INVALID, field="schema", reason="$ref outside the schema")
     try:
         jsonschema_rs.meta.validate(schema)
@@ -61,15 +65,9 @@ def _validator(schema: dict[str, Any]) -> Any:
         raise Refusal(terms.EVENT_TYPE_INVALID, field="schema", reason=str(error).split("\n")[0][:300]) from None
 
 
-def _keys(node: Any) -> Iterator[str]:
-    for mapping in _mappings(node):
-        yield from mapping
-
-
 def _references(node: Any) -> Iterator[str]:
     for mapping in _mappings(node):
-        if isinstance(reference := mapping.get("$ref"), str):
-            yield reference
+        yield from (mapping[name] for name in ("$ref", "$dynamicRef") if isinstance(mapping.get(name), str))
 
 
 def _mappings(node: Any) -> Iterator[Mapping[str, Any]]:
