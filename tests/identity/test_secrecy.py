@@ -4,6 +4,7 @@ from changke.kernel.crypto import NotOurs
 from changke.modules.identity import commands as identity
 from changke.modules.identity import queries
 from changke.modules.identity.tables import SCHEMA
+from changke.modules.identity.terms import DATA_KEY_PLACE
 from tests.identity.sights import NOON, good, seen
 
 CANARIES = ("13812348765", "canary.anna@example.com", "CARD-CANARY-77", "wxcanary:oCanary12345", "canary-login")
@@ -56,3 +57,11 @@ def test_equal_values_seal_differently_and_index_equally(tx, keyring):
     rows = tx.raw.execute("SELECT value_hash, value_enc FROM identity.identifier").fetchall()
     assert len({row[0] for row in rows}) == 2
     assert len({row[1] for row in rows}) == 2
+
+
+def test_without_its_own_key_a_value_is_gone_for_good(tx, keyring):
+    [anna] = good(identity.resolve(tx, [seen(card_number="C100200")], at=NOON, keyring=keyring))
+    other = keyring.new_data_key(aad=DATA_KEY_PLACE + anna.profile_id.bytes)[1]
+    tx.raw.execute("UPDATE identity.identifier SET data_key = %s WHERE profile_id = %s", (other, anna.profile_id))
+    with pytest.raises(NotOurs):
+        queries.identifiers_of(tx, anna.member_id, keyring)

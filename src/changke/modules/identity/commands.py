@@ -24,6 +24,7 @@ from changke.modules.identity.terms import (
     BAD_PERMISSION,
     CASE_DECIDED,
     CROWDED_VALUE,
+    DATA_KEY_PLACE,
     DECISION_UNFIT,
     KEY_ID_LENGTH,
     KEY_PREFIX,
@@ -248,8 +249,9 @@ def _stored(
 
 
 def _new(seen: Seen, source: str, keyring: KeyRing) -> store.NewIdentifier:
-    def sealed(profile_id: UUID) -> bytes:
-        return keyring.seal(seen.value.encode(), aad=VALUE_PLACE + profile_id.bytes)
+    def sealed(profile_id: UUID) -> tuple[bytes, bytes]:
+        key, wrapped = keyring.new_data_key(aad=DATA_KEY_PLACE + profile_id.bytes)
+        return key.seal(seen.value.encode(), aad=VALUE_PLACE + profile_id.bytes), wrapped
 
     return store.NewIdentifier(seen.namespace, seen.value_hash, seen.verified, source, sealed)
 

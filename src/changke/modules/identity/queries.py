@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from changke.kernel.crypto import KeyRing
+from changke.kernel.crypto import DataKey, KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
 from changke.kernel.principal import Principal
 from changke.modules.identity.rules_values import DEFAULT_REGION, masked, normalised
 from changke.modules.identity.terms import (
+    DATA_KEY_PLACE,
     KEY_ID_LENGTH,
     KEY_PREFIX,
     SECRET_LENGTH,
@@ -64,11 +65,20 @@ def find(tx: Tx, identifier: Identifier, keyring: KeyRing, *, region: str = DEFA
     return row[0] if row else None
 
 
+def data_keys(tx: Tx, profile_ids: Iterable[UUID], keyring: KeyRing) -> dict[UUID, DataKey]:
+    """Return the keys under which what is personal to profiles is sealed; an unknown profile has none."""
+    rows = tx.raw.execute(
+        "SELECT profile_id, data_key FROM identity.identifier WHERE profile_id = ANY(%s)", (list(profile_ids),)
+    ).fetchall()
+    return {one: keyring.open_data_key(wrapped, aad=DATA_KEY_PLACE + one.bytes) for one, wrapped in rows}
+
+
 def identifiers_of(tx: Tx, member_id: UUID, keyring: KeyRing, *, unmasked: bool = False) -> tuple[KnownIdentifier, ...]:
     """Return the identifiers of a member, the most telling first; plain only where `unmasked` says so."""
     rows = tx.raw.execute(
-        "SELECT i.profile_id, i.namespace, i.value_enc, i.verified, i.blocked_at IS NOT NULL, i.source, i.first_seen,"
-        " i.last_seen FROM identity.profile_map m JOIN identity.identifier i USING (profile_id) WHERE m.member_id = %s",
+        "SELECT i.profile_id, i.namespace, i.value_enc, i.data_key, i.verified, i.blocked_at IS NOT NULL,"
+        " i.source, i.first_seen, i.last_seen FROM identity.profile_map m JOIN identity.identifier i USING (profile_id)"
+        " WHERE m.member_id = %s",
         (member_id,),
     ).fetchall()
     found = [_identifier(row, keyring, unmasked) for row in rows]
@@ -175,9 +185,10 @@ def authenticate(tx: Tx, secret: str, *, at: datetime) -> Principal | None:
 
 
 def _identifier(row: Sequence[Any], keyring: KeyRing, unmasked: bool) -> KnownIdentifier:
-    profile_id, namespace, sealed = row[0], row[1], row[2]
-    value = keyring.open_sealed(sealed, aad=VALUE_PLACE + profile_id.bytes).decode()
-    return KnownIdentifier(profile_id, namespace, value if unmasked else masked(namespace, value), *row[3:])
+    profile_id, namespace, sealed, wrapped, *rest = row
+    key = keyring.open_data_key(wrapped, aad=DATA_KEY_PLACE + profile_id.bytes)
+    value = key.open_sealed(sealed, aad=VALUE_PLACE + profile_id.bytes).decode()
+    return KnownIdentifier(profile_id, namespace, value if unmasked else masked(namespace, value), *rest)
 
 
 def _merge(row: Sequence[Any]) -> Merge:

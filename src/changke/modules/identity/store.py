@@ -28,13 +28,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewIdentifier:
-    """One identifier to store; `sealed` encrypts the value for the row it is given."""
+    """One identifier to store; `sealed` answers the encrypted value and the wrapped key for the row it is given."""
 
     namespace: str
     value_hash: bytes
     verified: bool
     source: str
-    sealed: Callable[[UUID], bytes]
+    sealed: Callable[[UUID], tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,23 @@ def insert_identifiers(tx: Tx, new: Iterable[NewIdentifier], *, at: datetime) ->
     arrived = list(new)
     pairs = sorted(zip(arrived, new_ids(len(arrived)), strict=True), key=lambda pair: pair[0].value_hash)
     ordered, ids = [one for one, _ in pairs], [profile_id for _, profile_id in pairs]
+    secrets = [one.sealed(profile_id) for one, profile_id in zip(ordered, ids, strict=True)]
     columns = [
         ids,
         [one.namespace for one in ordered],
         [one.value_hash for one in ordered],
-        [one.sealed(profile_id) for one, profile_id in zip(ordered, ids, strict=True)],
+        [value for value, _ in secrets],
+        [key for _, key in secrets],
         [one.verified for one in ordered],
         [one.source for one in ordered],
     ]
     rows = _rows(
         tx,
         "INSERT INTO identity.identifier"
-        " (profile_id, namespace, value_hash, value_enc, verified, source, first_seen, last_seen)"
+        " (profile_id, namespace, value_hash, value_enc, data_key, verified, source, first_seen, last_seen)"
         " SELECT u.*, %s::timestamptz, %s::timestamptz"
-        " FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[], %s::bool[], %s::text[])"
-        " AS u (profile_id, namespace, value_hash, value_enc, verified, source) ORDER BY u.value_hash"
+        " FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[], %s::bool[], %s::text[])"
+        " AS u (profile_id, namespace, value_hash, value_enc, data_key, verified, source) ORDER BY u.value_hash"
         " ON CONFLICT (value_hash, namespace) DO NOTHING RETURNING value_hash, profile_id",
         (at, at, *columns),
     )

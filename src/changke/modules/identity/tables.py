@@ -1,4 +1,8 @@
-"""Tables of identity. Values of identifiers stand only encrypted (`value_enc`) and as blind index (`value_hash`)."""
+"""Tables of identity. Values of identifiers stand only encrypted (`value_enc`) and as blind index (`value_hash`).
+
+Each profile has a key of its own (`data_key`, wrapped by the house key), and all that is personal to it is sealed under
+that key, here and in other modules: whoever destroys the wrapped key has destroyed the rest.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -15,6 +19,7 @@ identifier = sa.Table(
     *text_code("namespace", 64),
     sa.Column("value_hash", postgresql.BYTEA, nullable=False),
     sa.Column("value_enc", postgresql.BYTEA, nullable=False),
+    sa.Column("data_key", postgresql.BYTEA, nullable=False, comment="the profile's own key, wrapped by the house key"),
     sa.Column("verified", sa.Boolean, nullable=False, server_default=sa.false()),
     *text_code("source"),
     *instant("first_seen"),

@@ -14,6 +14,7 @@ IDENTIFIERS_MAX = 20
 VALUE_LENGTH_MAX = 256
 
 VALUE_PLACE = b"identity.identifier.value_enc."
+DATA_KEY_PLACE = b"identity.identifier.data_key."
 """What a sealed value is bound to, before the bytes of its profile id."""
 
 UNKNOWN_NAMESPACE = RefusalCode(
