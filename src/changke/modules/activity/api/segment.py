@@ -11,7 +11,17 @@ from fastapi import Depends, Path, Request, Response
 from changke.kernel import strict_json
 from changke.kernel.errors import Refusal
 from changke.kernel.i18n import Locale
-from changke.kernel.web import PUBLIC, Edge, EdgeNow, PermissionRouter, authorise, json_answer, locale_of, secret_of
+from changke.kernel.web import (
+    PROBLEMS,
+    PUBLIC,
+    Edge,
+    EdgeNow,
+    PermissionRouter,
+    authorise,
+    json_answer,
+    locale_of,
+    secret_of,
+)
 from changke.modules.activity.api import foreign
 from changke.modules.activity.api.events import body_of
 from changke.modules.activity.api.wording import json_body
@@ -134,7 +144,7 @@ def _single(kind: str) -> Any:
 _OPTIONS: dict[str, Any] = {
     "permission": PUBLIC,
     "response_class": Response,
-    "responses": {200: json_body(_ANSWER, "Understood; what was refused stands in errors")},
+    "responses": {**PROBLEMS, 200: json_body(_ANSWER, "Understood; what was refused stands in errors")},
 }
 for _path in ("/v1/batch", "/v1/import"):
     router.post(_path, summary="Tracking messages 批量行为上报", openapi_extra=_request(_BATCH), **_OPTIONS)(_batch)

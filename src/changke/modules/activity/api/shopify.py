@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from changke.kernel import strict_json
 from changke.kernel.errors import TOO_LARGE, Refusal
 from changke.kernel.i18n import Locale
-from changke.kernel.web import PUBLIC, EdgeNow, PermissionRouter, json_answer, locale_of
-from changke.modules.activity import connections
+from changke.kernel.web import PROBLEMS, PUBLIC, EdgeNow, PermissionRouter, json_answer, locale_of
+from changke.modules.activity import commands_connections as connections
 from changke.modules.activity.api import foreign
 from changke.modules.activity.api.events import body_of
 from changke.modules.activity.api.wording import json_body
-from changke.modules.activity.connections import SHOPIFY, Connection
+from changke.modules.activity.commands_connections import SHOPIFY, Connection
 from changke.modules.activity.terms import Malformed
 from changke.modules.activity.translate import shopify
 
@@ -50,7 +50,10 @@ class Connections(BaseModel):
     permission=PUBLIC,
     summary="A webhook of Shopify Shopify 回调",
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
-    responses={200: json_body(_ANSWER, "Signature good; what was refused is kept to be mended, and not sent again")},
+    responses={
+        **PROBLEMS,
+        200: json_body(_ANSWER, "Signature good; what was refused is kept to be mended, and not sent again"),
+    },
     response_class=Response,
 )
 def receive(
