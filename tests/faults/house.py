@@ -59,7 +59,8 @@ class House:
         self.home.chmod(0o755)
         self.postgres.start()
         try:
-            prepare_database(self.postgres.url)
+            if not setup.migrate(self.postgres.url):
+                prepare_database(self.postgres.url)
             database = self.database()
             secret = setup.first_things(database, SystemClock())
             database.close()
@@ -107,18 +108,22 @@ class House:
             stderr=log,
             pass_fds=[self._leash_end],
             cwd=REPOSITORY,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("CHANGKE_")},
-                "CHANGKE_HOME": str(self.home),
-                "CHANGKE_PORT": str(self.port),
-                "CHANGKE_POOL_SIZE": "6",
-                **self._environment,
-                **environment,
-            },
+            env=self.environment(**environment),
             start_new_session=True,
         )
         log.close()
         return self._processes[name]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of a process of this house."""
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CHANGKE_")},
+            "CHANGKE_HOME": str(self.home),
+            "CHANGKE_PORT": str(self.port),
+            "CHANGKE_POOL_SIZE": "6",
+            **self._environment,
+            **more,
+        }
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """Return a process of this house."""

@@ -67,8 +67,8 @@ _EXTRA: tuple[Check, ...] = (
         Text("the points of a sale follow what was kept of it", "积分与保留的商品金额一致"),
         "SELECT order_id, o.net_minor, d.points, coalesce(r.refund_minor, 0) AS refund_minor"
         " FROM activity.sale_order o JOIN programs.decision d USING (profile_id, order_id)"
-        " LEFT JOIN (SELECT order_id, sum(refund_minor)::bigint AS refund_minor FROM activity.order_return GROUP BY 1) AS r"
-        " USING (order_id) WHERE d.points <> (o.net_minor - coalesce(r.refund_minor, 0)) / 100",
+        " LEFT JOIN (SELECT order_id, sum(refund_minor)::bigint AS refund_minor FROM activity.order_return GROUP BY 1)"
+        " AS r USING (order_id) WHERE d.points <> (o.net_minor - coalesce(r.refund_minor, 0)) / 100",
     ),
 )
 

@@ -65,7 +65,7 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
             try:
                 setup.migrate(house.url)
                 _first_things(house)
-                raise typer.Exit(_serve(settings))
+                raise typer.Exit(_serve(house))
             finally:
                 if house.server:
                     house.server.stop()
@@ -89,8 +89,9 @@ def _print_key(secret: str) -> None:
     )
 
 
-def _serve(settings: Settings) -> int:
-    children = Children(settings)
+def _serve(house: wiring.House) -> int:
+    settings = house.settings
+    children = Children(settings, postgres=house.server)
     children.start()
     address = f"http://{settings.host}:{settings.port}"
     console.out.print(
@@ -125,7 +126,7 @@ def run_demo(
                 if report.api_key and not as_json:
                     _print_key(report.api_key)
                 if not no_serve:
-                    raise typer.Exit(_serve(settings))
+                    raise typer.Exit(_serve(house))
             finally:
                 if house.server:
                     house.server.stop()

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from changke.adapters.embedded_postgres import port_is_free
+from changke.adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, port_is_free
 from changke.entry import wiring
 from changke.kernel.errors import Refusal, RefusalCode
 from changke.kernel.i18n import Text
@@ -96,8 +96,9 @@ def visit(settings: Settings) -> Iterator[wiring.House]:
 class Children:
     """The server and the worker as processes of their own, started again when one dies unasked."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, postgres: EmbeddedPostgres | None = None) -> None:
         self._settings = settings
+        self._postgres = postgres
         self._leash_end, self._leash = os.pipe()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._deaths: list[float] = []
@@ -121,6 +122,9 @@ class Children:
             signal.signal(number, self._asked_to_stop)
         code = 0
         while not self._stopping.wait(0.3):
+            if self._postgres and self._postgres.pid is None and not self._restart_postgres(self._postgres):
+                code = 1
+                self._stopping.set()
             for role, process in list(self._processes.items()):
                 if process.poll() is not None and not self._restart(role):
                     code = 1
@@ -163,12 +167,20 @@ class Children:
         )
 
     def _restart(self, role: str) -> bool:
-        now = time.monotonic()
-        self._deaths = [at for at in self._deaths if now - at < _RESTART_WINDOW_SECONDS] + [now]
-        if len(self._deaths) > _RESTARTS_MAX:
+        if not self._may_restart():
             return False
         self._start(role)
         return True
+
+    def _restart_postgres(self, postgres: EmbeddedPostgres) -> bool:
+        with suppress(EmbeddedPostgresError):  # what is left of the dead one may need a moment to go
+            postgres.start()
+        return self._may_restart()
+
+    def _may_restart(self) -> bool:
+        now = time.monotonic()
+        self._deaths = [at for at in self._deaths if now - at < _RESTART_WINDOW_SECONDS] + [now]
+        return len(self._deaths) <= _RESTARTS_MAX
 
     def _wait_for_port(self) -> None:
         until = time.monotonic() + 10
