@@ -19,8 +19,8 @@ from changke.kernel.database import Database, Tx
 from changke.kernel.i18n import Text
 from changke.kernel.ids import new_id
 from changke.modules.ledger import commands as ledger
-from changke.modules.ledger import queries_audit
-from changke.modules.ledger.terms import Clawback, Earn, Hold, Redeem
+from changke.modules.ledger import queries_audit, queries_liability
+from changke.modules.ledger.terms import Clawback, Earn, Hold, Move, Redeem, Reinstate
 
 EMMA = UUID("01950000-0000-7000-8000-00000000b005")
 LAST = NEW_YEAR + timedelta(days=200)
@@ -28,7 +28,7 @@ LAST = NEW_YEAR + timedelta(days=200)
 
 @pytest.fixture(scope="module")
 def traded(server_url) -> Iterator[Database]:
-    """Four months of trade, sealed; Emma holds 40 of 150 points, David owes ten."""
+    """Four months of trade, sealed; Emma holds 40 of 150 points, David owes ten; Fang's two selves were merged."""
     url = clone(server_url)
     database = Database(url, pool_size=4)
     with database.transaction() as tx:
@@ -36,7 +36,7 @@ def traded(server_url) -> Iterator[Database]:
     david = new_id()
     for request in (
         Earn("e1", EMMA, "points", 100, LAST),
-        Hold("e2", EMMA, "points", 40, 86_400, LAST),
+        Hold("e2", EMMA, "points", 40, 50_000, LAST),
         Redeem("e3", EMMA, "points", 20, LAST),
         Earn("e4", EMMA, "points", 50, LAST),
         Earn("d1", david, "points", 10, LAST, "order d"),
@@ -45,12 +45,52 @@ def traded(server_url) -> Iterator[Database]:
     ):
         with database.transaction() as tx:
             ledger.post(tx, [request], at=LAST)
+    merge_and_undo(database)
+    sweep(database)
     with database.transaction() as tx:
         postings = tx.raw.execute("SELECT count(DISTINCT posting_id) FROM ledger.entry").fetchone()[0]
     seal_all(database, FixedClock(LAST), KeyRing.generate(), postings)
     yield database
     database.close()
     drop(server_url, url)
+
+
+def merge_and_undo(database: Database) -> None:
+    """Fang shops under two ids, spends under one; they are merged, she spends from both, and they are split again."""
+    one, other = sorted((new_id(), new_id()))
+    merge = [Move(other, other, one)]
+    steps: list[list] = [
+        [Earn("f1", one, "points", 30, LAST), Earn("f2", other, "points", 80, LAST, "order f")],
+        [Redeem("f3", other, "points", 50, LAST), Hold("f4", other, "points", 10, 3_600, LAST)],
+        merge,
+        [Redeem("f5", one, "points", 40, LAST)],
+        [Move(other, one, other)],
+        [Clawback("f6", other, "points", 80, "order f", LAST)],
+        merge,
+    ]
+    for number, step in enumerate(steps):
+        with database.transaction() as tx:
+            if isinstance(step[0], Move):
+                assert ledger.rehome(tx, moves=step, merge_id=UUID(int=number), at=LAST)
+            else:
+                ledger.post(tx, step, at=LAST)
+
+
+def sweep(database: Database) -> None:
+    """Two days later holds lapse; a short-lived lot expires and is reinstated."""
+    gu = new_id()
+    later = LAST + timedelta(hours=30)
+    with database.transaction() as tx:
+        ledger.post(tx, [Earn("g1", gu, "points", 25, LAST, expires_at=LAST + timedelta(hours=24))], at=LAST)
+    with database.transaction() as tx:
+        assert ledger.lapse(tx, at=LAST + timedelta(hours=2)) > 0
+    with database.transaction() as tx:
+        assert ledger.expire(tx, at=later) > 0
+        (expiry,) = tx.raw.execute(
+            "SELECT posting_id FROM ledger.entry WHERE member_id = %s AND kind = 'expire'", (gu,)
+        ).fetchone()
+    with database.transaction() as tx:
+        ledger.reinstate(tx, Reinstate("g2", expiry, 10, later), at=later)
 
 
 @pytest.fixture
@@ -72,7 +112,8 @@ def test_an_honest_ledger_passes_every_check(traded):
     assert len(report.findings) == len(queries_audit.CHECKS)
     with traded.transaction() as tx:
         kinds = {row[0] for row in tx.raw.execute("SELECT DISTINCT kind FROM ledger.entry").fetchall()}
-    assert {"earn", "redeem", "hold", "transfer_in", "exchange_in", "clawback", "adjust"} <= kinds
+    assert {"earn", "redeem", "hold", "lapse", "transfer_in", "exchange_in", "clawback", "adjust", "expire"} <= kinds
+    assert {"rehome_out", "rehome_in", "reinstate"} <= kinds
 
 
 ONE_LOT = (
@@ -178,6 +219,14 @@ def test_a_planted_corruption_is_found_by_exactly_its_checks(planted, name):
 def test_every_check_has_found_something():
     names = {check.name.removeprefix("ledger.") for check in queries_audit.CHECKS}
     assert set().union(*(expected for _, expected in PLANTED.values())) == names
+
+
+def test_the_liability_report_adds_up_with_the_audited_lots(traded):
+    """Merges, expiries and reinstatements included, to the point."""
+    with traded.snapshot() as tx:
+        report = queries_liability.liability(tx, at=LAST + timedelta(days=30))
+        lots = tx.raw.execute("SELECT wallet_type, sum(remaining) FROM ledger.lot GROUP BY 1").fetchall()
+    assert {one.wallet_type: one.issued - one.redeemed - one.lapsed for one in report.wallet_types} == dict(lots)
 
 
 def test_a_report_shows_a_bounded_number_of_rows(traded):

@@ -9,12 +9,14 @@ from changke.kernel.i18n import Text
 from changke.kernel.ids import derived_id
 from changke.modules.ledger import queries_sealing as sealing
 
-# What entries say was taken from each lot. A reinstatement opens lots of its own: its draws only name the old ones.
+# What entries say was taken from each lot. A reinstatement opens lots of its own: its draws only name the old ones. A
+# merge takes from the old lot and gives to the new one, whatever its entry's amount says (debt may go along).
 _TAKEN = """
 SELECT member_id, wallet_type, lot_id, sum(taken) AS taken FROM (
-  SELECT member_id, wallet_type, draws[i] AS lot_id, draws[i + 1] * CASE WHEN amount > 0 THEN -1 ELSE 1 END AS taken
+  SELECT member_id, wallet_type, draws[i] AS lot_id, draws[i + 1] * CASE
+         WHEN kind = 'rehome_out' THEN 1 WHEN kind = 'rehome_in' OR amount > 0 THEN -1 ELSE 1 END AS taken
     FROM ledger.entry CROSS JOIN LATERAL generate_series(1, cardinality(draws), 2) AS i
-   WHERE amount <> 0 AND kind <> 'reinstate' OR kind = 'settle'
+   WHERE kind IN ('settle', 'rehome_out', 'rehome_in') OR amount <> 0 AND kind <> 'reinstate'
   UNION ALL
   SELECT member_id, wallet_type, version << 16, (detail ->> 'filled_debt')::bigint
     FROM ledger.entry WHERE detail ? 'filled_debt'
@@ -97,11 +99,12 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check(
         "lots_are_what_was_drawn",
-        "what a lot began with, less what was drawn from it, remains",
-        "批次初始减去已消耗等于剩余",
+        "what a lot began with, less what was drawn from it, remains (one that was moved began empty)",
+        "批次初始减去已消耗等于剩余（迁入批次从零开始）",
         "SELECT member_id, wallet_type, lot_id, l.amount, l.remaining, coalesce(t.taken, 0) AS drawn FROM ledger.lot l"
         f" FULL JOIN ({_TAKEN}) AS t USING (member_id, wallet_type, lot_id)"
-        " WHERE l.amount - l.remaining IS DISTINCT FROM coalesce(t.taken, 0)",
+        " WHERE CASE WHEN l.origin_lot IS NULL THEN l.amount ELSE 0 END - l.remaining"
+        " IS DISTINCT FROM coalesce(t.taken, 0)",
     ),
     _check(
         "held_lots_are_live_holds",
