@@ -9,7 +9,7 @@ import pytest
 
 from changke.adapters.import_file import RejectsFile, import_file
 from changke.kernel.errors import Refusal
-from changke.modules.activity import imports
+from changke.modules.activity import commands_imports as imports
 from changke.modules.activity.translate import mapped_values
 from changke.modules.activity.translate import mapping as mappings
 

@@ -11,7 +11,7 @@ from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Database
 from changke.kernel.errors import Refusal
 from changke.kernel.i18n import Locale
-from changke.modules.activity.imports import BATCH_ITEMS, Importer
+from changke.modules.activity.commands_imports import BATCH_ITEMS, Importer
 from changke.modules.activity.ports import Decide
 from changke.modules.activity.terms_import import FILE_UNREADABLE, ImportReport, ProgressReport, Reject
 from changke.modules.activity.translate import mapping as mappings

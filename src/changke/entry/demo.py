@@ -28,7 +28,7 @@ from changke.kernel.i18n import Text
 from changke.kernel.money import Money
 from changke.modules.activity import queries as activity
 from changke.modules.activity import queries_totals as trades
-from changke.modules.activity.imports import Importer
+from changke.modules.activity.commands_imports import Importer
 from changke.modules.activity.terms_import import ImportReport, Progress, ProgressReport
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import jobs as ledger_jobs

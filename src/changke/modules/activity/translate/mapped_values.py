@@ -187,6 +187,8 @@ def _decimal(text: str, cell: Any) -> Decimal:
 
 
 def _money(cell: Any, value: Value, currency: str, exponent: int) -> int:
+    if isinstance(cell, bool):
+        raise _invalid(cell, "an amount")
     if isinstance(cell, float):
         scaled: float = cell * 10.0**exponent
         if abs(cell) < _FLOAT_MONEY_MAX and abs(scaled - round(scaled)) < _FLOAT_TOLERANCE:
