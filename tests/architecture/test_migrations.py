@@ -1,11 +1,15 @@
 """The migrations, run from nothing, make exactly the tables the code describes."""
 
+import os
+
 import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from changke.kernel import migrations, schema
+
+pytestmark = pytest.mark.xdist_group("migrations")
 
 CATALOG = """
 SELECT 'column ' || n.nspname || '.' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
@@ -40,7 +44,7 @@ SELECT 'trigger ' || n.nspname || '.' || pg_get_triggerdef(t.oid)
 @pytest.fixture(scope="module")
 def empty_databases(server_url):
     """Two databases with nothing in them."""
-    names = ["from_migrations", "from_tables"]
+    names = [f"from_migrations_{os.getpid()}", f"from_tables_{os.getpid()}"]
     with psycopg.connect(server_url.format("postgres"), autocommit=True) as connection:
         for name in names:
             connection.execute(f"CREATE DATABASE {name}")
