@@ -51,7 +51,7 @@ TARGETS = {"events_per_s": 5_000, "events_per_s_never_under": 2_000, "lag_p99_s"
 MEMORY_GROWTH_MAX = 0.10
 BATCH = 100
 PEOPLE = 20_000
-CONNECTIONS = 4
+CONNECTIONS = 2
 
 
 def main() -> int:
@@ -157,6 +157,7 @@ class Load:
     key: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(0, BATCH))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    trouble: list[str] = field(default_factory=list)
 
     def run(self, *, seconds: float, rate: float | None) -> tuple[int, float, list[float]]:
         """Post for some seconds, paced at `rate` events a second or as fast as possible.
@@ -174,6 +175,8 @@ class Load:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.trouble:
+            raise SystemExit(self.trouble[0])
         return len(latencies) * BATCH, time.perf_counter() - began, latencies
 
     def _post(self, until: float, pause: float | None, index: int, latencies: list[float]) -> None:
@@ -191,7 +194,8 @@ class Load:
             text = answer.read()
             latencies.append(time.perf_counter() - began)
             if answer.status != 202 or b'"accepted":100' not in text:
-                raise SystemExit(f"{answer.status} {text[:500]!r}")
+                self.trouble.append(f"{answer.status} {text[:500]!r}")
+                return
 
     def _body(self) -> bytes:
         with self.lock:
