@@ -47,7 +47,7 @@ def tasks(edge: Edge) -> list[Task]:
         Task(
             "ledger_seal",
             jobs_sealing.EVERY_SECONDS,
-            lambda: jobs_sealing.seal_pending(database, clock=clock, keyring=edge.keyring),
+            lambda: jobs_sealing.seal_tick(database, clock=clock, keyring=edge.keyring),
         ),
         Task("ledger_expire", 60, lambda: ledger_jobs.expire_due(database, clock=clock)),
         Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from heapq import merge
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -93,9 +94,9 @@ def verify_log(
     Give it a snapshot (`database.snapshot()`); memory stays flat, time grows with the log.
     """
     tx.raw.execute(f"SET LOCAL statement_timeout = {_VERIFY_TIMEOUT_MS}")
-    ours = [Head(*row) for row in tx.raw.execute(f"SELECT {_HEAD_COLUMNS} FROM ledger.tree_head").fetchall()]
     kept = {Spot(level, number): node for level, number, node in _nodes(tx)}
-    replay = rules.Replay([*ours, *witnesses], public_keys=public_keys, nodes=kept, reasons_max=reasons_max)
+    by_size = merge(_heads_by_size(tx), sorted(witnesses, key=_size), key=_size)
+    replay = rules.Replay(by_size, public_keys=public_keys, nodes=kept, reasons_max=reasons_max)
     for index, posting, stored, recomputed in _leaves(tx):
         replay.feed(index=index, posting=posting, stored=stored, recomputed=recomputed)
     unsealed, waiting = _unsealed(tx, reasons_max)
@@ -181,6 +182,18 @@ def _leaves(tx: Tx) -> Iterator[tuple[int, str, bytes, bytes | None]]:
             _, stored, posting, body = found[0][:4]
             entries = [tuple(row[4:]) for row in found if row[4] is not None]
             yield index, posting, stored, rules.leaf_hash(rules.leaf(posting, body, entries)) if entries else None
+
+
+def _heads_by_size(tx: Tx) -> Iterator[Head]:
+    with tx.raw.cursor(name="heads") as cursor:
+        cursor.itersize = _CHUNK
+        cursor.execute(f"SELECT {_HEAD_COLUMNS} FROM ledger.tree_head ORDER BY size, head_id")
+        for row in cursor:
+            yield Head(*row)
+
+
+def _size(head: Head) -> int:
+    return head.size
 
 
 def _unsealed(tx: Tx, limit: int) -> tuple[list[str], int]:

@@ -195,20 +195,19 @@ def compare_heads(heads: Iterable[Head], public_key: bytes) -> Verdict:
 class Replay:
     """Recomputes the tree leaf by leaf and compares it with every head on the way; keeps the first reasons it finds.
 
-    Feed leaves in their order, then `close`. Heads of any origin are welcome: our own and those of witnesses.
+    Feed leaves in their order, then `close`. Heads come by size, smallest first, and are taken as they are needed, so
+    a log with years of heads does not have to fit into memory. Heads of any origin are welcome: ours and witnesses'.
     """
 
     def __init__(
         self, heads: Iterable[Head], *, public_keys: Iterable[bytes], nodes: Mapping[Spot, bytes], reasons_max: int = 20
     ) -> None:
         self._keys = {key_id(key): key for key in public_keys}
-        self._heads = sorted(set(heads), key=lambda head: head.size)
-        self._waiting = list(reversed(self._heads))
+        self._heads = iter(heads)
+        self._next, self._heads_checked = next(self._heads, None), 0
         self._nodes, self._seen = nodes, 0
         self._size, self._edge = 0, list[bytes]()
         self._reasons, self._reasons_max = list[Reason](), reasons_max
-        for head in self._heads:
-            self._check_signature(head)
         self._check_heads()
 
     def feed(self, *, index: int, posting: str, stored: bytes, recomputed: bytes | None) -> None:
@@ -228,8 +227,9 @@ class Replay:
 
     def close(self, *, unsealed: Sequence[str] = (), waiting: int = 0) -> LogReport:
         """Say what was found. `unsealed` are postings the sealer has passed without sealing them."""
-        for head in reversed(self._waiting):
-            self._blame("shrunk", size=head.size, have=self._size)
+        while self._next is not None:
+            self._blame("shrunk", size=self._next.size, have=self._size)
+            self._take_head()
         for posting in unsealed:
             self._blame("not_sealed", posting=posting)
         if len(self._nodes) > self._seen:
@@ -237,19 +237,24 @@ class Replay:
             self._blame("node_changed", level=beyond.level, number=beyond.number)
         notes = (reason("waiting", count=waiting),) if waiting else ()
         verdict = Verdict(tuple(self._reasons), notes)
-        return LogReport(verdict, self._size, merkle.fold(self._edge), len(self._heads), waiting)
+        return LogReport(verdict, self._size, merkle.fold(self._edge), self._heads_checked, waiting)
 
-    def _check_signature(self, head: Head) -> None:
+    def _check_heads(self) -> None:
+        while self._next is not None and self._next.size <= self._size:
+            assert self._next.size == self._size, "heads come by size"
+            if self._next.root != merkle.fold(self._edge):
+                self._blame("root_differs", size=self._size)
+            self._take_head()
+
+    def _take_head(self) -> None:
+        head, self._next = self._next, next(self._heads, None)
+        assert head is not None
+        self._heads_checked += 1
         key = self._keys.get(head.key_id)
         if key is None:
             self._blame("other_key", have=head.key_id, need=", ".join(self._keys))
         elif not head_signed(head, key):
             self._blame("bad_signature", size=head.size)
-
-    def _check_heads(self) -> None:
-        while self._waiting and self._waiting[-1].size == self._size:
-            if self._waiting.pop().root != merkle.fold(self._edge):
-                self._blame("root_differs", size=self._size)
 
     def _blame(self, code: str, **params: object) -> None:
         if len(self._reasons) < self._reasons_max:
