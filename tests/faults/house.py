@@ -27,6 +27,7 @@ from tests.conftest import prepare_database
 
 REPOSITORY = Path(__file__).parents[2]
 RECOVERY_SECONDS_MAX = 60
+_RUN = ("-m", "changke.entry.cli", "run")
 
 
 class House:
@@ -78,14 +79,18 @@ class House:
         with (self.postgres.data / "postgresql.conf").open("a") as file:
             file.write("\n".join(["", *lines, ""]))
 
-    def start(self, *roles: str, program: Sequence[str] = ("-m", "changke.entry.cli", "run")) -> "House":
+    def start(self, *roles: str, program: Sequence[str] = _RUN) -> "House":
         """Start PostgreSQL where it does not run, then the roles ("server", "worker", or a second "worker-2")."""
         self.start_postgres()
-        for role in roles:
-            self.start_process(role, [*program, role.partition("-")[0], "--leash", str(self._leash_end)])
+        self.start_roles(*roles, program=program)
         if "server" in roles:
             self.wait_until_ready()
         return self
+
+    def start_roles(self, *roles: str, program: Sequence[str] = _RUN) -> None:
+        """Start the roles on a database that runs already."""
+        for role in roles:
+            self.start_process(role, [*program, role.partition("-")[0], "--leash", str(self._leash_end)])
 
     def start_postgres(self) -> None:
         """Start PostgreSQL; after a kill of its first process the orphans may need a moment to leave."""

@@ -1,4 +1,4 @@
-"""Clocks jump: that of server and worker, and that of PostgreSQL. Order is by number, never by time, so nothing breaks."""
+"""Clocks jump: that of server and worker, that of PostgreSQL. Order is by number, never by time: nothing breaks."""
 
 import os
 import random
