@@ -217,7 +217,13 @@ def ledger_verify(
     witnesses = _parsed(sealing.read_heads, heads) if heads else ()
     with _reading() as tx:
         report = sealing.verify_log(tx, public_keys=[keyring.public_key()], witnesses=witnesses)
-    console.show([_row(report)], as_json=as_json)
+    if as_json:
+        console.print_json(report.wire())
+    else:
+        summary = {name: value for name, value in report.wire().items() if name != "reasons"}
+        console.show([summary], as_json=False)
+        for one in (*report.verdict.reasons, *report.verdict.notes):
+            console.out.print(f"  {one.say(console.locale())}", highlight=False)
     raise typer.Exit(0 if report.holds else 1)
 
 
@@ -247,12 +253,13 @@ def receipt_verify(
         public_key = _parsed(sealing.read_public_key, key) if key else None
         verdict: Verdict = sealing.verify_receipt(_parsed(orjson.loads, file), public_key=public_key)
     reasons = [one.say(console.locale()) for one in verdict.reasons]
+    notes = [one.say(console.locale()) for one in verdict.notes]
     if as_json:
-        console.print_json({"holds": verdict.holds, "reasons": reasons})
+        console.print_json({"holds": verdict.holds, "reasons": reasons, "notes": notes})
     else:
         console.out.print(say("holds", "凭证有效") if verdict.holds else say("does NOT hold", "凭证无效"))
-        for reason in reasons:
-            console.out.print(f"  {reason}", highlight=False)
+        for line in (*reasons, *notes):
+            console.out.print(f"  {line}", highlight=False)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
