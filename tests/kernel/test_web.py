@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from changke.kernel import web
 from changke.kernel.errors import OUT_OF_RANGE, Refusal
+from changke.kernel.rates import RateLimiter
 from changke.kernel.settings import Settings
 
 router = web.PermissionRouter(prefix="/v1")
@@ -69,7 +70,7 @@ def application(worker_database, clock, keyring):
         clock=clock,
         keyring=keyring,
         authenticate=lambda tx, secret, *, at: PRINCIPALS.get(secret),
-        limiter=web.RateLimiter(per_second=1000),
+        limiter=RateLimiter(per_second=1000),
     )
     app.include_router(router)
     web.check_permissions(app)
@@ -191,7 +192,7 @@ def test_a_route_without_a_permission_stops_the_start():
 
 
 def test_a_burst_beyond_the_rate_is_sent_away():
-    limiter = web.RateLimiter(per_second=5)
+    limiter = RateLimiter(per_second=5)
     for _ in range(5):
         limiter.take("k1")
     with pytest.raises(Refusal) as refused:

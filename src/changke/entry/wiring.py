@@ -8,8 +8,9 @@ from changke.kernel.clock import Clock, SystemClock
 from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Database
 from changke.kernel.group_commit import GroupCommit
+from changke.kernel.rates import RateLimiter
 from changke.kernel.settings import Settings
-from changke.kernel.web import Edge, RateLimiter
+from changke.kernel.web import Edge
 from changke.modules.identity import commands as identity
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands as programs

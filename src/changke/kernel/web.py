@@ -7,7 +7,6 @@ language; anything else is a defect and becomes a 500 with a trace id that stand
 
 import base64
 import binascii
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ from changke.kernel.errors import (
     BUSY,
     FORBIDDEN,
     INVALID_VALUE,
-    RATE_LIMITED,
     TOO_LARGE,
     UNAUTHENTICATED,
     Refusal,
@@ -40,6 +38,7 @@ from changke.kernel.errors import (
 from changke.kernel.i18n import Locale, Text, parse_locale
 from changke.kernel.ids import new_id
 from changke.kernel.principal import Principal as Principal
+from changke.kernel.rates import RateLimiter
 from changke.kernel.settings import Settings
 
 PUBLIC = "public"
@@ -117,31 +116,6 @@ class KnownKeys:
         if len(self._known) > 10_000:
             self._known.clear()
         self._known[secret] = (time.monotonic() + self._seconds, principal)
-
-
-class RateLimiter:
-    """GCRA in memory, one for each server process: `per_second` calls on average, a second's worth at once."""
-
-    def __init__(self, *, per_second: int) -> None:
-        self._per_second = per_second
-        self._lock = threading.Lock()
-        self._arrivals: dict[str, float] = {}
-
-    def take(self, key: str) -> tuple[int, float]:
-        """Count one call; returns (calls left at once, seconds until there is room again).
-
-        Refuses with `rate_limited` when there is no room.
-        """
-        now = time.monotonic()
-        with self._lock:
-            if len(self._arrivals) > 100_000:
-                self._arrivals = {name: at for name, at in self._arrivals.items() if at > now}
-            arrival = max(now, self._arrivals.get(key, 0.0)) + 1 / self._per_second
-            ahead = arrival - now
-            if ahead > 1:
-                raise Refusal(RATE_LIMITED, need=max(1, round(ahead - 1)))
-            self._arrivals[key] = arrival
-        return int((1 - ahead) * self._per_second), ahead
 
 
 def secret_of(headers: Mapping[str, str]) -> str | None:
