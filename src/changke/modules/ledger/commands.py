@@ -302,12 +302,12 @@ def reinstate(tx: Tx, request: terms.Reinstate, *, at: datetime) -> terms.Posted
     return _one(tx, request, at)
 
 
-def expire(tx: Tx, *, at: datetime, limit: int = 500) -> int:
+def expire(tx: Tx, *, at: datetime, limit: int = 200) -> int:
     """Expire what is past its date, for up to `limit` wallets; returns how many lots, 0 when all is done."""
     return sweeps.expire(tx, at=at, limit=limit)
 
 
-def lapse(tx: Tx, *, at: datetime, limit: int = 500) -> int:
+def lapse(tx: Tx, *, at: datetime, limit: int = 200) -> int:
     """End up to `limit` holds whose time is over; returns how many."""
     return sweeps.lapse(tx, at=at, limit=limit)
 

@@ -220,8 +220,13 @@ class Book:
         return len(past)
 
     def freshen(self, wallet: Wallet) -> None:
-        """Bring a wallet up to the present: lapsed holds give back, and what became available fills a hole."""
+        """Bring a wallet up to the present before it is changed, so that what is late to be posted decides nothing.
+
+        Lapsed holds give back, what is past its date expires (a hole it could still fill is older than that), and what
+        became available fills the rest of the hole.
+        """
         self.lapse(wallet)
+        self.expire_past(wallet)
         self.settle(wallet)
 
     def lapse(self, wallet: Wallet) -> None:
