@@ -27,7 +27,6 @@ occurred_at: 时间
 identifiers: [{namespace: card_number, column: 会员卡}]
 payload:
   order_number: 单号
-  currency: {constant: CNY}
   store: 门店
 lines:
   sku: 商品
@@ -294,6 +293,20 @@ def test_parquet_is_read_with_its_types(take, rows, tmp_path):
     pq.write_table(table, tmp_path / "sales.parquet")
     assert take(tmp_path / "sales.parquet", SALES).counts["accepted"] == 2
     assert [row[3] for row in rows(ORDERS)] == [30, 435]
+
+
+def test_returns_come_as_files_too(take, rows, tmp_path):
+    returns = SALES.replace("kind: orders", "kind: orders\ntype: order.returned").replace(
+        "group_by: 单号", "group_by: 退单号"
+    )
+    returns = returns.replace(
+        '  net_minor: {column: 金额, required: true, thousands: ","}\n  attributes.name: 品名\n', ""
+    )
+    returns = returns.replace("  store: 门店", "  return_number: 退单号")
+    take(written(tmp_path / "sales.csv", "\n".join((HEAD, *ROWS))), SALES)
+    back = "退单号,单号,时间,会员卡,商品,数量\nR1,A2,2026-02-05 10:00:00,88000002,tea,1\n"
+    assert take(written(tmp_path / "returns.csv", back), returns).counts["accepted"] == 1
+    assert rows("SELECT return_number, refund_minor FROM activity.order_return") == [("R1", 1990)]
 
 
 def test_products_and_stores_fill_the_catalogue(take, rows, tmp_path):

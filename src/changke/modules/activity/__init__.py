@@ -16,6 +16,6 @@ Promises:
 * personal data in payloads is taken out and kept encrypted beside them.
 
 Tables: event_type, event_key, event, sale_order, order_line, order_number, order_return, return_line, parked_return,
-receipt_effect, intake_batch, reject, source_tally, source_state, channel, store, product.
+receipt_effect, intake_batch, reject, source_tally, source_state, channel, store, product, import_run, connection.
 Announces: activity.facts_recorded.v1.
 """

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from changke.kernel.errors import MISSING_FIELD, Refusal
-from changke.modules.activity.terms import Envelope, Identifier, Malformed
+from changke.modules.activity.terms import ORDER_PLACED, Envelope, Identifier, Malformed
 from changke.modules.activity.terms_import import BadRow, Rows
 from changke.modules.activity.translate.mapped_values import Column, Faults, convert, instant
 from changke.modules.activity.translate.mapping import FileMapping, Value
@@ -129,15 +129,16 @@ def _events(rows: Rows, mapping: FileMapping, digest: str) -> Translated:
             continue
         if lines is not None:
             payload["lines"] = lines[start:end]
-            _add_up(payload)
+            _complete(payload, mapping)
         items.append(Envelope(mapping.source, event_id, mapping.type, at, payload, known, channel=mapping.channel))
     return Translated(items, [rows.numbers[start:end] for start, end in zip(starts, ends, strict=True)])
 
 
-def _add_up(payload: dict[str, Any]) -> None:
-    """Give an order the currency's total of its lines where the file states none."""
-    if "total_minor" not in payload:
-        total = sum([line["net_minor"] for line in payload["lines"]]) + payload.get("shipping_minor", 0)
+def _complete(payload: dict[str, Any], mapping: FileMapping) -> None:
+    """Give an order the mapping's currency and the total of its lines where the file states none."""
+    payload.setdefault("currency", mapping.currency)
+    if "total_minor" not in payload and mapping.type == ORDER_PLACED:
+        total = sum([line.get("net_minor", 0) for line in payload["lines"]]) + payload.get("shipping_minor", 0)
         payload["total_minor"] = total + (0 if payload.get("tax_included", True) else payload.get("tax_minor", 0))
 
 

@@ -107,9 +107,9 @@ def _message_id(message: Mapping[str, Any], raw: bytes, call: Call) -> str:
 
 def _common(message: dict[str, Any]) -> dict[str, Any]:
     """Return a PostHog message in Segment's words; any other as it is."""
-    if "distinct_id" not in message and "$distinct_id" not in message.get("properties", {}):
-        return message
     properties = _object(message, "properties")
+    if "distinct_id" not in message and "$distinct_id" not in properties:
+        return message
     person = message.get("distinct_id") or properties.get("$distinct_id")
     event = message.get("event")
     kind = _POSTHOG.get(event, "track") if isinstance(event, str) else "track"

@@ -9,6 +9,7 @@ items) and a test order bring nothing.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from changke.kernel import money, strict_json
@@ -69,11 +70,11 @@ def _order_events(order: Mapping[str, Any], delivery: Delivery) -> list[Envelope
         return []
     events = [_order(order, delivery)]
     if order.get("cancelled_at"):
-        refunds = [event for refund in order.get("refunds") or [] for event in _refund(refund, delivery)]
+        refunds = [event for refund in _dicts(order, "refunds") for event in _refund(refund, delivery)]
         events += refunds
         if _left(order):
             number = _text(order, "id")
-            reason = {"reason": order["cancel_reason"][:500]} if order.get("cancel_reason") else {}
+            reason = {"reason": str(order["cancel_reason"])[:500]} if order.get("cancel_reason") else {}
             payload = {"order_number": number, "order_namespace": delivery.connection, **reason}
             events.append(_event(delivery, f"cancelled:{number}", ORDER_CANCELLED, order, "cancelled_at", payload))
     return events
@@ -81,10 +82,12 @@ def _order_events(order: Mapping[str, Any], delivery: Delivery) -> list[Envelope
 
 def _left(order: Mapping[str, Any]) -> bool:
     """Whether anything of an order was not refunded by items."""
-    sold = sum(int(item.get("quantity", 0)) for item in order["line_items"])
-    refunds = order.get("refunds") or []
-    back = sum(int(item.get("quantity", 0)) for refund in refunds for item in refund.get("refund_line_items") or [])
-    return sold > back
+    sold = _pieces(order, "line_items")
+    return sold > sum(_pieces(refund, "refund_line_items") for refund in _dicts(order, "refunds"))
+
+
+def _pieces(holder: Mapping[str, Any], name: str) -> Decimal:
+    return sum((quantity_of(item.get("quantity"), f"{name}.quantity")[0] for item in _dicts(holder, name)), Decimal(0))
 
 
 def _event(
@@ -105,8 +108,8 @@ def _order(order: Mapping[str, Any], delivery: Delivery) -> Envelope:
     number = _text(order, "id")
     currency = _text(order, "currency")
     included = order.get("taxes_included") is True
-    items = order.get("line_items")
-    if not isinstance(items, list) or not items:
+    items = _dicts(order, "line_items")
+    if not items:
         raise Refusal(MISSING_FIELD, field="line_items")
     lines = [_line(item, f"line_items[{index}]", currency) for index, item in enumerate(items)]
     shipping, shipping_tax = _shipping(order, currency)
@@ -129,7 +132,7 @@ def _order(order: Mapping[str, Any], delivery: Delivery) -> Envelope:
         "total_minor": owed,
         "attributes": _attributes(order, shipping_tax, extras),
     }
-    codes = [one["code"][:64] for one in order.get("discount_codes") or [] if one.get("code")]
+    codes = [str(one["code"])[:64] for one in _dicts(order, "discount_codes") if one.get("code")]
     if codes:
         payload["coupons"] = codes[:30]
     known = delivery.event_id or f"{number}:{order.get('updated_at')}"
@@ -184,7 +187,7 @@ def _sum(listed: Any, name: str, currency: str, field: str) -> int:
 def _shipping(order: Mapping[str, Any], currency: str) -> tuple[int, int]:
     """Return what shipping costs after its discounts, and the tax on it."""
     cost = tax = 0
-    for index, line in enumerate(order.get("shipping_lines") or []):
+    for index, line in enumerate(_dicts(order, "shipping_lines")):
         field = f"shipping_lines[{index}]"
         cost += minor(line.get("price"), currency, f"{field}.price")
         cost -= _sum(line.get("discount_allocations"), "amount", currency, f"{field}.discount_allocations")
@@ -193,7 +196,7 @@ def _shipping(order: Mapping[str, Any], currency: str) -> tuple[int, int]:
 
 
 def _refund(refund: Mapping[str, Any], delivery: Delivery) -> list[Envelope]:
-    items = refund.get("refund_line_items") or []
+    items = _dicts(refund, "refund_line_items")
     if not items:
         return []
     currency = _refund_currency(refund)
@@ -228,27 +231,40 @@ def _refund(refund: Mapping[str, Any], delivery: Delivery) -> list[Envelope]:
 def _refund_currency(refund: Mapping[str, Any]) -> str | None:
     """The shop currency of a refund: its items say it, or its transactions; amounts without one are left out."""
     for item in refund["refund_line_items"]:
-        shop = (item.get("subtotal_set") or {}).get("shop_money") or {}
-        if shop.get("currency_code"):
-            return str(shop["currency_code"])
-    for transaction in refund.get("transactions") or []:
+        if currency := _dict(_dict(item, "subtotal_set"), "shop_money").get("currency_code"):
+            return str(currency)
+    for transaction in _dicts(refund, "transactions"):
         if transaction.get("currency"):
             return str(transaction["currency"])
     return None
 
 
 def _identifiers(order: Mapping[str, Any]) -> tuple[Identifier, ...]:
-    customer = order.get("customer") if isinstance(order.get("customer"), dict) else None
+    customer = _dict(order, "customer")
     found = []
-    if customer and customer.get("id"):
+    if customer.get("id"):
         found.append(Identifier("external:shopify", str(customer["id"])))
-    email = order.get("email") or order.get("contact_email") or (customer or {}).get("email")
-    phone = order.get("phone") or (customer or {}).get("phone")
+    email = order.get("email") or order.get("contact_email") or customer.get("email")
+    phone = order.get("phone") or customer.get("phone")
     if isinstance(email, str) and email:
-        found.append(Identifier("email", email, bool(customer and customer.get("verified_email") is True)))
+        found.append(Identifier("email", email, customer.get("verified_email") is True))
     if isinstance(phone, str) and phone:
         found.append(Identifier("phone", phone))
     return tuple(found)
+
+
+def _dict(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = holder.get(name) or {}
+    if not isinstance(value, dict):
+        raise Refusal(WRONG_TYPE, field=name, have=type(value).__name__, need="object")
+    return value
+
+
+def _dicts(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    value = holder.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise Refusal(WRONG_TYPE, field=name, have=type(value).__name__, need="array of objects")
+    return value
 
 
 def _text(holder: Mapping[str, Any], name: str) -> str:
