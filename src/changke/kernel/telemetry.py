@@ -53,7 +53,11 @@ def redact_text(text: str) -> str:
 def configure(*, level: str = "info", form: str = "json") -> None:
     """Send structured logs to standard error, one JSON object a line, or readable ones for a console."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    renderer: Any = structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if form == "console"
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

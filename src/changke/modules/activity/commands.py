@@ -43,14 +43,26 @@ def intake(
     candidates = _with_profiles(tx, batch, candidates, keyring)
     placed = orders.with_numbers(tx, batch, candidates)
     behaviours = [one for one in candidates if one.kind is Kind.BEHAVIOUR]
-    store.add_events(tx, behaviours, keyring=keyring, at=at)
-    store.add_orders(tx, placed, keyring=keyring, at=at)
+    _seal_personal(tx, [*placed, *behaviours], keyring)
+    store.add_events(tx, behaviours, at=at)
+    store.add_orders(tx, placed, at=at)
     store.add_returns(tx, batch.returned, at=at)
     _note_catalogue(tx, placed, behaviours, at)
     announcing.announce(tx, placed, behaviours, batch.returned, decided=decide is not None)
     due = [one.fact for one in batch.returned if not one.deferred]
     effects = _decided(tx, batch, announcing.facts(placed, behaviours, due), decide) if decide else {}
     return _answered(tx, batch, effects, keyring)
+
+
+def _seal_personal(tx: Tx, candidates: Sequence[Candidate], keyring: KeyRing) -> None:
+    """Seal what is personal in payloads under the key of its profile; a guest has none, there the house key does."""
+    telling = [one for one in candidates if one.personal]
+    if not telling:
+        return
+    keys = identity_queries.data_keys(tx, {one.profile_id for one in telling}, keyring)
+    for one in telling:
+        key = keys.get(one.profile_id, keyring)
+        one.sealed = key.seal(strict_json.dumps(one.personal), aad=terms.PAYLOAD_PLACE + one.fact_id.bytes)
 
 
 def _judged(tx: Tx, batch: Batch) -> list[Candidate]:

@@ -166,10 +166,15 @@ def personal(tx: Tx, facts: Iterable[_Place], *, keyring: KeyRing) -> dict[UUID,
     arrays = (uuid_array(profile for profile, _ in places), uuid_array(fact for _, fact in places))
     rows = tx.raw.execute(
         "WITH u AS (SELECT * FROM unnest(%s::uuid[], %s::uuid[]) AS u (p, f))"
-        " SELECT e.fact_id, e.sealed FROM u JOIN activity.event e ON (e.profile_id, e.fact_id) = (p, f)"
+        " SELECT e.profile_id, e.fact_id, e.sealed FROM u JOIN activity.event e ON (e.profile_id, e.fact_id) = (p, f)"
         " WHERE e.sealed IS NOT NULL UNION ALL"
-        " SELECT o.order_id, o.sealed FROM u JOIN activity.sale_order o ON (o.profile_id, o.order_id) = (p, f)"
+        " SELECT o.profile_id, o.order_id, o.sealed FROM u"
+        " JOIN activity.sale_order o ON (o.profile_id, o.order_id) = (p, f)"
         " WHERE o.sealed IS NOT NULL",
         arrays,
     ).fetchall()
-    return {fact_id: keyring.open_sealed(sealed, aad=PAYLOAD_PLACE + fact_id.bytes) for fact_id, sealed in rows}
+    keys = identity.data_keys(tx, {profile for profile, _, _ in rows}, keyring)
+    return {
+        fact_id: keys.get(profile, keyring).open_sealed(sealed, aad=PAYLOAD_PLACE + fact_id.bytes)
+        for profile, fact_id, sealed in rows
+    }

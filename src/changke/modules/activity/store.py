@@ -9,12 +9,11 @@ from uuid import UUID
 
 import orjson
 
-from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Tx
 from changke.modules.activity.rules.judging import Candidate
 from changke.modules.activity.rules.orders import NULL, escaped, json_field, uuid_array
 from changke.modules.activity.rules.returns import Sold, SoldLine, Taken
-from changke.modules.activity.terms import PAYLOAD_PLACE, Effect, Envelope, OrderPlaced, OrderReturned, Status
+from changke.modules.activity.terms import Effect, Envelope, OrderPlaced, OrderReturned, Status
 
 _CODES = {Status.APPLIED: 1, Status.ACCEPTED: 2, Status.PARKED: 3}
 _STATUSES = {code: status for status, code in _CODES.items()}
@@ -201,13 +200,11 @@ def order_figures(tx: Tx, owners: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tup
     return {order_id: (currency, total) for order_id, currency, total in rows}
 
 
-def _sealed(keyring: KeyRing, one: Candidate) -> str:
-    if not one.personal:
-        return NULL
-    return "\\\\x" + keyring.seal(orjson.dumps(one.personal), aad=PAYLOAD_PLACE + one.fact_id.bytes).hex()
+def _sealed(one: Candidate) -> str:
+    return NULL if one.sealed is None else "\\\\x" + one.sealed.hex()
 
 
-def add_events(tx: Tx, candidates: Sequence[Candidate], *, keyring: KeyRing, at: datetime) -> None:
+def add_events(tx: Tx, candidates: Sequence[Candidate], *, at: datetime) -> None:
     """Store behaviour events."""
     if not candidates:
         return
@@ -220,7 +217,7 @@ def add_events(tx: Tx, candidates: Sequence[Candidate], *, keyring: KeyRing, at:
             f"\t{one.type.name}\t{one.type.version}\t{escaped(envelope.channel)}"
             f"\t{NULL if envelope.original_event_id is None else envelope.original_event_id.translate(_ESCAPES)}"
             f"\t{envelope.occurred_at.isoformat()}\t{received}\t{json_field(orjson.dumps(one.payload))}"
-            f"\t{_sealed(keyring, one)}\n"
+            f"\t{_sealed(one)}\n"
         )
     tx.copy_text("activity.event", _EVENT_COLUMNS, "".join(rows).encode())
 
@@ -238,7 +235,7 @@ _LINE_COLUMNS = (
 )
 
 
-def add_orders(tx: Tx, candidates: Sequence[Candidate], *, keyring: KeyRing, at: datetime) -> None:
+def add_orders(tx: Tx, candidates: Sequence[Candidate], *, at: datetime) -> None:
     """Store orders and their lines."""
     if not candidates:
         return
@@ -253,7 +250,7 @@ def add_orders(tx: Tx, candidates: Sequence[Candidate], *, keyring: KeyRing, at:
             f"\t{escaped(order.namespace)}\t{escaped(envelope.channel)}\t{escaped(order.store)}\t{escaped(order.cashier)}"
             f"\t{order.currency}\t{order.tax_included}\t{order.net_minor}\t{order.discount_minor}\t{order.tax_minor}"
             f"\t{order.shipping_minor}\t{order.total_minor}\t{len(order.rows)}\t{json_field(order.details)}"
-            f"\t{_sealed(keyring, one)}\t{envelope.occurred_at.isoformat()}\t{received}\n"
+            f"\t{_sealed(one)}\t{envelope.occurred_at.isoformat()}\t{received}\n"
         )
         lines.append(key + f"\n{key}".join(order.rows) + "\n")
     tx.copy_text("activity.sale_order", _ORDER_COLUMNS, "".join(headers).encode())

@@ -48,6 +48,7 @@ class Candidate:
     order: Order | None
     profile_id: UUID = terms.GUEST
     number_key: UUID | None = field(default=None)
+    sealed: bytes | None = None
 
 
 def fact_id_of(source: str, event_id: str) -> UUID:
