@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from changke.modules.ledger import commands, queries, terms, wallet_types
+from changke.modules.ledger import commands, queries, store_credits, terms, wallet_types
 from changke.modules.ledger.wallet_types import ExpiryKind, ExpiryPolicy
 
 from .conftest import NEVER, day
@@ -151,10 +151,11 @@ def test_case_30_purchase_and_return_sum_up_to_what_is_kept(shop):
     assert shop.balance(anna).balance == 70
 
 
-def test_the_straight_lane_and_the_fold_write_the_same_rows(shop):
+def test_the_straight_lane_in_bulk_or_few_and_the_fold_write_the_same_rows(shop, monkeypatch):
     shop.install("slow", pending_days=3)
     rows = {}
-    for lane in ("straight", "fold"):
+    for lane in ("few", "bulk", "fold"):
+        monkeypatch.setattr(store_credits, "FEW", 100 if lane == "few" else 0)
         who = shop.person("Anna")
         requests = [
             terms.Earn(f"{lane}1", who, "points", 5, shop.at, 'a "quoted" 订单\\'),
@@ -183,7 +184,7 @@ def test_the_straight_lane_and_the_fold_write_the_same_rows(shop):
                 (who,),
             ).fetchall(),
         )
-    assert rows["straight"] == rows["fold"]
+    assert rows["few"] == rows["bulk"] == rows["fold"]
 
 
 def test_both_lanes_announce_the_same(shop):

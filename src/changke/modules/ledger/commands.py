@@ -106,7 +106,8 @@ def _credit(
         awards = [award for award in awards if award.place not in answers]
     if awards:
         standing, txid = store_credits.credit_wallets(tx, credits.sums(awards))
-        posted = store_credits.write(tx, awards, standing, txid, at=at)
+        write = store_credits.write_few if len(awards) <= store_credits.FEW else store_credits.write
+        posted = write(tx, awards, standing, txid, at=at)
         writing.note_late(tx, [award.expires_at for award in awards], at)
         if not answers:
             return list(posted)

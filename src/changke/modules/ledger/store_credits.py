@@ -21,6 +21,7 @@ from changke.modules.ledger.rules.credits import Award
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
+FEW = 100
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INSTANT = Struct(">iq").pack
@@ -135,13 +136,7 @@ def write(
         lots.append(one.lot(12, 16, member, size, name, 8, version << 16, 8, amount, 8, amount, 8, 0, 8, occurred))
         lots.append(_lot_tail(award, at))
         lots.append(reference)
-        posting, owner = _dashed(pid.hex()), _dashed(award.member_hex)
-        news[member[15] % LANES].append(
-            f'{{"event_id":"{posting}","lane_key":"{owner}","posting_id":"{posting}","kind":"earn",'
-            f'"member_id":"{owner}","wallet_type":"{code}","version":{version},"amount":{amount},'
-            f'"balance_after":{balance},"held_after":{held},"reference":{_quoted(request.reference)},'
-            f'"occurred_at":"{award.occurred_text}","recorded_at":"{recorded_text}"}}'.encode()
-        )
+        news[member[15] % LANES].append(_news(award, stand, recorded_text))
         movement = terms.Movement(request.member_id, code, version, amount, balance, held)
         answers.append(terms.Posted(UUID(bytes=pid), (movement,)))
     _copy(tx, "posting", _POSTING_COLUMNS, postings)
@@ -150,6 +145,71 @@ def write(
     for lane, items in news.items():
         tx.announce_packed(PostedAnnouncement.topic, lane, items)
     return answers
+
+
+def write_few(
+    tx: Tx, awards: Sequence[Award], standing: dict[tuple[str, str], Standing], txid: int, *, at: datetime
+) -> list[terms.Posted]:
+    """Do what `write` does in one statement: three COPYs cost more round trips than a few rows are worth."""
+    rows: list[tuple[object, ...]] = []
+    answers: list[terms.Posted] = []
+    for award in awards:
+        request, stand = award.request, standing[award.member_hex, award.request.wallet_type]
+        stand.balance += request.amount
+        stand.version += 1
+        posting_id = UUID(bytes=award.posting_id)
+        rows.append(
+            (award.posting_id.hex(), award.body_hash.hex(), award.member_hex, request.wallet_type, stand.version,
+             request.amount, stand.balance, stand.held, award.occurred_text, award.activates_at, award.expires_at,
+             award.activates_at is not None and award.activates_at > at,
+             (request.profile_id or request.member_id).hex, request.reference)
+        )  # fmt: skip
+        movement = terms.Movement(
+            request.member_id, request.wallet_type, stand.version, request.amount, stand.balance, stand.held
+        )
+        answers.append(terms.Posted(posting_id, (movement,)))
+        tx.announce_packed(PostedAnnouncement.topic, award.member[15] % LANES, [_news(award, stand, at.isoformat())])
+    columns = [[row[place] for row in rows] for place in range(14)]
+    plain = [_array(str(value) for value in column) for column in columns[:9]]
+    tx.raw.execute(_FEW, (*plain, *columns[9:], terms.ISSUANCE, at, txid))
+    return answers
+
+
+_FEW = """
+WITH u AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+                         %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::boolean[],
+                         %s::uuid[], %s::text[])
+        AS u(posting_id, body_hash, member_id, wallet_type, version, amount, balance, held, occurred_at, activates_at,
+             expires_at, due, profile_id, reference)
+), p AS (
+    INSERT INTO ledger.posting (posting_id, body_hash, owner_id, wallet_type, version)
+    SELECT posting_id, body_hash, member_id, wallet_type, version FROM u
+), e AS (
+    INSERT INTO ledger.entry (member_id, wallet_type, version, posting_id, kind, amount, balance_after, held_after,
+                              counter_id, occurred_at, recorded_at, txid, reference)
+    SELECT member_id, wallet_type, version, posting_id, 'earn', amount, balance, held, %s, occurred_at, %s, %s,
+           reference FROM u
+)
+INSERT INTO ledger.lot (member_id, wallet_type, lot_id, amount, remaining, held, awarded_at, activates_at, expires_at,
+                        activation_due, profile_id, reference)
+SELECT member_id, wallet_type, version << 16, amount, amount, 0, occurred_at, activates_at, expires_at, due, profile_id,
+       reference
+  FROM u
+"""
+
+
+def _news(award: Award, stand: Standing, recorded_text: str) -> bytes:
+    """Return the announcement of an award's entry, as its dataclass would be serialised."""
+    request = award.request
+    posting, owner = _dashed(award.posting_id.hex()), _dashed(award.member_hex)
+    return (
+        f'{{"event_id":"{posting}","lane_key":"{owner}","posting_id":"{posting}","kind":"earn",'
+        f'"member_id":"{owner}","wallet_type":"{request.wallet_type}","version":{stand.version},'
+        f'"amount":{request.amount},"balance_after":{stand.balance},"held_after":{stand.held},'
+        f'"reference":{_quoted(request.reference)},"occurred_at":"{award.occurred_text}",'
+        f'"recorded_at":"{recorded_text}"}}'
+    ).encode()
 
 
 def _lot_tail(award: Award, at: datetime) -> bytes:
