@@ -36,10 +36,11 @@ def make_house(furnished: Path) -> Iterator[MakeHouse]:
     """Make houses; all of them are stopped after the test, whatever happened."""
     houses: list[House] = []
 
-    def make(home: Path | None = None, **options: object) -> House:
+    def make(home: Path | None = None, *, empty: bool = False, **options: object) -> House:
         desk = Path(tempfile.mkdtemp(prefix="house-", dir=furnished.parent))
         desk.chmod(0o755)
-        copy_home(furnished, home or desk / "home")
+        if not empty:
+            copy_home(furnished, home or desk / "home")
         houses.append(House(home or desk / "home", desk, **options))  # type: ignore[arg-type]
         return houses[-1]
 

@@ -71,6 +71,17 @@ def test_a_second_up_on_the_same_home_refuses_and_ctrl_c_stops_the_first_cleanly
     assert "shut down" in house.postgres.log.read_text().splitlines()[-1]
 
 
+def test_the_first_start_on_an_empty_home_makes_everything_and_shows_the_key_once(make_house):
+    house: House = make_house(empty=True)
+    up(house).send_signal(signal.SIGTERM)
+    assert house.process("up").wait(timeout=40) == 0
+    assert house.log("up").count("API") >= 1
+    keys = house.log("up").count("mk_")
+    up(house).send_signal(signal.SIGINT)
+    assert house.process("up").wait(timeout=40) == 0
+    assert house.log("up").count("mk_") == keys, "the second start shows no key"
+
+
 @pytest.mark.parametrize("role", ["server", "worker"])
 def test_a_child_that_dies_is_started_again(house: House, role: str):
     up(house)

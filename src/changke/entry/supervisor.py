@@ -105,12 +105,17 @@ class Children:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Start both and wait until the server answers; refuses when it does not come up."""
+        """Start both and wait until the server answers; refuses when it does not come up.
+
+        From here on SIGINT and SIGTERM ask for an orderly stop, which `watch` carries out.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._asked_to_stop)
         self._wait_for_port()
         for role in ("server", "worker"):
             self._start(role)
         until = time.monotonic() + _READY_SECONDS
-        while not self._is_ready():
+        while not (self._stopping.is_set() or self._is_ready()):
             if time.monotonic() > until or self._processes["server"].poll() is not None:
                 self.stop()
                 raise Refusal(DID_NOT_START, have="server")
@@ -118,8 +123,6 @@ class Children:
 
     def watch(self) -> int:
         """Stay until a signal asks to stop; returns the exit code. A child that dies is started again, a few times."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._asked_to_stop)
         code = 0
         while not self._stopping.wait(0.3):
             if self._postgres and self._postgres.pid is None and not self._restart_postgres(self._postgres):
