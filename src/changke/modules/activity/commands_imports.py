@@ -263,9 +263,10 @@ def _steps(source: RowSource, mapping: FileMapping | None, *, batch: int, since:
 def _catalogue_steps(source: RowSource, mapping: FileMapping, since: int) -> Iterator[_Step]:
     position = 0
     for records, bad in mapped_rows.records(source.rows(mapping.wanted), mapping):
-        step = _Step(records=records, bad=bad, position=position)
-        position += step.size
-        if step.size and step.position >= since:
+        done = min(max(0, since - position), len(records) + len(bad))
+        step = _Step(records=records[done:], bad=bad[max(0, done - len(records)) :], position=position + done)
+        position += len(records) + len(bad)
+        if step.size:
             yield step
 
 
