@@ -17,6 +17,7 @@ from changke.kernel.settings import Settings
 app = typer.Typer(
     name="changke",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help=say(

@@ -120,18 +120,19 @@ def sources_(as_json: JsonOption = False) -> None:
     """Watermark, lag and counts of every source."""
     with _reading() as tx:
         states = activity.sources(tx, at=SystemClock().now())
-    console.show([_row(one) for one in states], as_json=as_json)
+    shown = ("source", "watermark", "accepted", "duplicate", "parked", "rejected")
+    console.show([_row(one) for one in states], as_json=as_json, columns=shown)
 
 
-@rejects.command("list")
+@rejects.command("list", help=say("What was refused, and why.", "被拒收的事件及原因。"))
 def rejects_list(limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """Show what was refused and why."""
     with _reading() as tx:
         found = activity.rejects(tx, limit=limit)
-    console.show([_row(one) for one in found], as_json=as_json)
+    console.show([_row(one) for one in found], as_json=as_json, columns=("reject_id", "source", "code", "field"))
 
 
-@rejects.command("replay")
+@rejects.command("replay", help=say("Take a reject in again, as it was or mended.", "重放被拒收的事件。"))
 def rejects_replay(
     reject_id: UUID,
     body: Annotated[Path | None, typer.Option(help=say("the mended event", "修正后的事件"))] = None,
@@ -175,7 +176,7 @@ def dead_letters(
     console.show([dict(zip(names, row, strict=True)) for row in rows], as_json=as_json)
 
 
-@keys.command("create")
+@keys.command("create", help=say("Make a key; its secret is shown once.", "创建密钥，仅显示一次。"))
 def key_create(
     name: str,
     permission: Annotated[list[str], typer.Option(help=say("repeat for more; * is everything", "可重复；* 为全部"))],
@@ -191,15 +192,16 @@ def key_create(
         console.out.print(secret, soft_wrap=True, highlight=False)  # a table would cut it
 
 
-@keys.command("list")
+@keys.command("list", help=say("Show keys, never their secrets.", "列出密钥（不含密文）。"))
 def key_list(as_json: JsonOption = False) -> None:
     """Show keys, never their secrets."""
     with _reading() as tx:
         found = identities.api_keys(tx)
-    console.show([_row(one) for one in found], as_json=as_json)
+    shown = ("key_id", "name", "permissions", "last_used_at", "revoked_at")
+    console.show([_row(one) for one in found], as_json=as_json, columns=shown)
 
 
-@keys.command("revoke")
+@keys.command("revoke", help=say("End a key.", "吊销密钥。"))
 def key_revoke(key_id: str) -> None:
     """End a key; running servers know within seconds."""
     with _database() as database, database.transaction() as tx:
@@ -207,7 +209,7 @@ def key_revoke(key_id: str) -> None:
     console.out.print(say("revoked", "已吊销"))
 
 
-@ledger.command("verify")
+@ledger.command("verify", help=say("Recompute the whole log and compare its heads.", "重算整个账本日志并核对树头。"))
 def ledger_verify(
     heads: Annotated[Path | None, typer.Option(help=say("heads a witness kept", "见证方保存的树头文件"))] = None,
     as_json: JsonOption = False,
@@ -227,7 +229,7 @@ def ledger_verify(
     raise typer.Exit(0 if report.holds else 1)
 
 
-@ledger.command("heads")
+@ledger.command("heads", help=say("Signed tree heads, newest first.", "已签署的树头，新的在前。"))
 def ledger_heads(limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """Show signed tree heads, newest first; keep them somewhere else to be a witness."""
     with _reading() as tx:
@@ -235,14 +237,14 @@ def ledger_heads(limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     console.show([one.wire() for one in found], as_json=as_json)
 
 
-@receipts.command("get")
+@receipts.command("get", help=say("Print the receipt of a posting.", "打印入账凭证。"))
 def receipt_get(posting_id: UUID) -> None:
     """Print the receipt of a posting as JSON; save it, it verifies without us."""
     with _reading() as tx:
         console.print_json(sealing.receipt(tx, posting_id=posting_id))
 
 
-@receipts.command("verify")
+@receipts.command("verify", help=say("Check a receipt, without database or server.", "离线校验凭证。"))
 def receipt_verify(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     key: Annotated[Path | None, typer.Option(help=say("the public key, had from elsewhere", "另行获得的公钥"))] = None,

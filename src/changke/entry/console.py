@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -45,7 +46,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
     if not rows:
         out.print(say("nothing to show", "暂无数据"))
         return
-    table = Table(*rows[0], title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")  # an id that is cut off is of no use
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     out.print(table)
@@ -54,17 +57,27 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
 def print_pairs(pairs: Sequence[tuple[str, str]], *, title: str) -> None:
     """Write names and values under a title."""
     table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in pairs:
         table.add_row(name, value)
     out.print(table)
 
 
-def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str | None = None) -> None:
-    """Write rows as JSON for scripts or as a table for people."""
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] = ()) -> None:
+    """Write rows as JSON for scripts, or as a table of some of their columns (all by default) for people."""
     if as_json:
         print_json(list(rows))
     else:
-        print_table(rows, title=title)
+        print_table([{name: _short(row[name]) for name in columns or row} for row in rows])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return "" if value is None else str(value)
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def describe(report: DemoReport) -> None:
     rows = [
         (say("members", "会员"), f"{report.members:,}"),
         (say("orders", "订单"), f"{report.orders:,} ({report.lines:,} {say('lines', '条明细')})"),
-        (say("sales", "销售额"), str(Money(report.sales_minor, report.currency))),
+        (say("sales", "销售额"), f"{Money(report.sales_minor, report.currency):,}"),
         (say("points issued", "累计发放积分"), f"{report.points_issued:,}"),
         (say("points expired", "已过期积分"), f"{report.points_expired:,}"),
         (say("points outstanding", "未使用积分"), f"{report.points_outstanding:,}"),

@@ -55,9 +55,13 @@ class Money:
         exponent(self.currency)
         assert abs(self.amount_minor) <= BIGINT_MAX
 
-    def __str__(self) -> str:
+    def __format__(self, form: str) -> str:
+        """Write the amount with the decimals of its currency; `,` groups thousands."""
         places = exponent(self.currency)
-        return f"{Decimal(self.amount_minor).scaleb(-places):.{places}f} {self.currency}"
+        return f"{Decimal(self.amount_minor).scaleb(-places):{form}.{places}f} {self.currency}"
+
+    def __str__(self) -> str:
+        return format(self, "")
 
 
 def split(total: int, weights: Sequence[int]) -> list[int]:
