@@ -4,7 +4,7 @@ One commit costs a write to the disk whatever it holds. Callers hand in their re
 work becomes the leader, takes everything that has gathered, runs the batch verb once, and gives each caller the answer
 for its own request. There is no background thread, and the batch is as large as the traffic makes it; while there is
 traffic a leader waits a fifth of a millisecond first, because the callers just answered are about to come again
-(16 callers: 14 requests a commit instead of 8, and 40 % more of them a second). One leader at a time does more than two:
+(16 callers: 14 requests a commit instead of 8, and 40 % more of them a second). One leader does more than two:
 two halve each other's batches.
 """
 
