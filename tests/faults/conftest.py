@@ -3,8 +3,9 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,22 +34,21 @@ def furnished() -> Iterator[Path]:
 
 @pytest.fixture
 def make_house(furnished: Path) -> Iterator[MakeHouse]:
-    """Make houses; all of them are stopped after the test, whatever happened."""
-    houses: list[House] = []
+    """Make houses; all of them are stopped after the test, whatever happened to it or to the others."""
+    with ExitStack() as afterwards:
 
-    def make(home: Path | None = None, *, empty: bool = False, **options: object) -> House:
-        desk = Path(tempfile.mkdtemp(prefix="house-", dir=furnished.parent))
-        desk.chmod(0o755)
-        if not empty:
-            copy_home(furnished, home or desk / "home")
-        houses.append(House(home or desk / "home", desk, **options))  # type: ignore[arg-type]
-        return houses[-1]
+        def make(home: Path | None = None, *, empty: bool = False, **options: Any) -> House:
+            desk = Path(tempfile.mkdtemp(prefix="house-", dir=furnished.parent))
+            afterwards.callback(shutil.rmtree, desk, ignore_errors=True)
+            desk.chmod(0o755)
+            home = home or desk / "home"
+            if not empty:
+                copy_home(furnished, home)
+            house = House(home, desk, **options)
+            afterwards.callback(house.stop)
+            return house
 
-    yield make
-    for house in houses:
-        house.stop()
-        shutil.rmtree(house.desk, ignore_errors=True)
-        shutil.rmtree(house.home, ignore_errors=True)
+        yield make
 
 
 @pytest.fixture
