@@ -31,7 +31,7 @@ class LocalBroker:
     async def _start(self):
         config = {
             "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}},
-            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": False}},
         }
         self.broker = Broker(config)
         await self.broker.start()
@@ -44,7 +44,7 @@ class LocalBroker:
 
     async def _publish(self, messages):
         client = MQTTClient(client_id="till")
-        await client.connect(f"mqtt://127.0.0.1:{self.port}/")
+        await client.connect(f"mqtt://till:secret@127.0.0.1:{self.port}/")
         for topic, body in messages:
             await client.publish(topic, body if isinstance(body, bytes) else json.dumps(body).encode(), qos=1)
         await client.disconnect()
@@ -75,7 +75,12 @@ def subscriber(broker, database, keyring, clock):
 
     def start():
         one = Subscriber(
-            database, keyring, clock, f"mqtt://127.0.0.1:{broker.port}", topics.routes(PATTERNS), "changke-test"
+            database,
+            keyring,
+            clock,
+            f"mqtt://changke:secret@127.0.0.1:{broker.port}",
+            topics.routes(PATTERNS),
+            "changke-test",
         )
         thread = threading.Thread(target=one.run, daemon=True)
         thread.start()
@@ -168,6 +173,18 @@ def test_a_message_is_acknowledged_after_its_commit_and_not_before(broker, subsc
     while broker.unacknowledged() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert broker.unacknowledged() == 0
+
+
+def test_what_was_said_while_we_were_away_is_heard_afterwards(broker, subscriber, database):
+    first = subscriber()
+    first.stop()
+    deadline = time.monotonic() + 5
+    while first.connected.is_set() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    broker.publish(("changke/till-1/events", sale(1)))
+    subscriber()
+    assert count(database, ORDERS, 1) == 1
 
 
 def test_an_unknown_pattern_is_refused_at_the_start():
