@@ -5,6 +5,9 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 import changke
@@ -50,6 +53,19 @@ def metrics(edge: web.EdgeNow) -> Response:
     return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+@health.get("/docs", permission=web.PUBLIC, include_in_schema=False, response_class=HTMLResponse)
+def docs() -> HTMLResponse:
+    """Show the API in a page that needs nothing from outside."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Changke API",
+        swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="/docs/assets/swagger-ui.css",
+        swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        swagger_ui_parameters={"persistAuthorization": True, "filter": True, "docExpansion": "none"},
+    )
+
+
 def make_app(edge: web.Edge) -> FastAPI:
     """Return the application; refuses to, when a route declares no permission."""
     app = FastAPI(
@@ -61,16 +77,29 @@ def make_app(edge: web.Edge) -> FastAPI:
             " `code` is stable, their `detail` is in the language of `Accept-Language` (en or zh-CN). Amounts are whole"
             " minor units of an ISO 4217 currency, instants are RFC 3339 with a zone."
         ),
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.state.edge = edge
     for router in (health, *activity.routers, *identity.routers, *ledger.routers, *programs.routers):
         app.include_router(router)
     web.check_permissions(app)
+    _describe_keys(app)
     web.answer_refusals(app)
     app.add_middleware(web.Gate)
     return app
+
+
+def _describe_keys(app: FastAPI) -> None:
+    """Say in the OpenAPI document how a caller shows who they are, and where that is needed."""
+    document = app.openapi()
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key"}
+    for path in document["paths"].values():
+        for operation in path.values():
+            if operation.get("x-permission") != web.PUBLIC:
+                operation["security"] = [{"key": []}]
 
 
 def run(settings: Settings, *, leash: int | None = None) -> None:
