@@ -9,13 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.faults import disk
+from tests.faults import disk, ordeal
 from tests.faults.disk import Disk
 from tests.faults.house import House, copy_home, share_binaries
 from tests.faults.line import Line
 
 MakeHouse = Callable[..., House]
 MakeLine = Callable[[House], Line]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every ordeal the time it was asked to take, and some for its verdict."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300 + 2 * ordeal.seconds_asked()))
 
 
 @pytest.fixture(scope="session")
