@@ -239,3 +239,12 @@ def require(document: dict[str, Any], name: str) -> Any:
     if document.get(name) is None:
         raise Refusal(MISSING_FIELD, field=name)
     return document[name]
+
+
+def has_nul(node: Any) -> bool:
+    """Return whether a NUL stands anywhere in JSON data."""
+    if isinstance(node, str):
+        return "\0" in node
+    if isinstance(node, dict):
+        return any(has_nul(name) or has_nul(value) for name, value in node.items())
+    return isinstance(node, list) and any(has_nul(value) for value in node)

@@ -14,7 +14,11 @@ import psycopg
 
 from changke.kernel.database import Tx
 from changke.kernel.errors import BUSY, CONFLICT_IDEMPOTENCY, TOO_LARGE, Refusal
-from changke.modules.ledger import proposals, rehoming, store, store_credits, sweeps, terms, wallet_types, writing
+from changke.modules.ledger import commands_proposals as proposals
+from changke.modules.ledger import commands_rehoming as rehoming
+from changke.modules.ledger import commands_sweeps as sweeps
+from changke.modules.ledger import commands_writing as writing
+from changke.modules.ledger import store, store_credits, terms, wallet_types
 from changke.modules.ledger.rules import calendar, credits, exchanges, requests
 from changke.modules.ledger.rules.book import Book
 from changke.modules.ledger.rules.fold import Asked, Decided, fold

@@ -13,6 +13,7 @@ import orjson
 from changke.kernel.clock import check_instant
 from changke.kernel.errors import INVALID_JSON, TOO_LARGE, Refusal
 from changke.kernel.ids import derived_id
+from changke.kernel.strict_json import has_nul
 from changke.modules.activity import terms
 from changke.modules.activity.rules import orders, returns, schemas
 from changke.modules.activity.rules.orders import Order
@@ -124,15 +125,6 @@ def canonical(envelope: Envelope) -> bytes:
     if b"\\u0000" in body and has_nul(orjson.loads(body)):
         raise Refusal(INVALID_JSON, field="payload", reason="NUL (U+0000)")
     return body
-
-
-def has_nul(node: Any) -> bool:
-    """Return whether a NUL stands anywhere in JSON data."""
-    if isinstance(node, str):
-        return "\0" in node
-    if isinstance(node, dict):
-        return any(has_nul(name) or has_nul(value) for name, value in node.items())
-    return isinstance(node, list) and any(has_nul(value) for value in node)
 
 
 def _check_time(occurred_at: datetime, latest: datetime) -> None:

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.kernel.ids import derived_id
-from changke.modules.ledger import events, store, store_sweeps, terms, writing
+from changke.modules.ledger import commands_writing as writing
+from changke.modules.ledger import events, store, store_sweeps, terms
 from changke.modules.ledger.rules.book import Book
 from changke.modules.ledger.rules.fold import movement
 from changke.modules.ledger.state import Draws, Entry, Wallet, WalletKey

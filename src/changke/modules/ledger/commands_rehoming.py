@@ -7,7 +7,8 @@ from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.kernel.ids import derived_id
-from changke.modules.ledger import store, store_rehoming, terms, writing
+from changke.modules.ledger import commands_writing as writing
+from changke.modules.ledger import store, store_rehoming, terms
 from changke.modules.ledger.rules import rehoming
 from changke.modules.ledger.rules.book import Book
 from changke.modules.ledger.rules.fold import movement
