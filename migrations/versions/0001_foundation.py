@@ -15,10 +15,10 @@ depends_on = None
 
 def upgrade() -> None:
     """Expand."""
-    op.execute("CREATE SCHEMA activity")
-    op.execute("CREATE SCHEMA identity")
-    op.execute("CREATE SCHEMA ledger")
-    op.execute("CREATE SCHEMA programs")
+    op.execute("CREATE SCHEMA IF NOT EXISTS activity")
+    op.execute("CREATE SCHEMA IF NOT EXISTS identity")
+    op.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+    op.execute("CREATE SCHEMA IF NOT EXISTS programs")
     op.create_table(
         "channel",
         sa.Column("code", sa.Text(), nullable=False),
@@ -498,6 +498,9 @@ def upgrade() -> None:
         sa.Column("namespace", sa.Text(), nullable=False),
         sa.Column("value_hash", postgresql.BYTEA(), nullable=False),
         sa.Column("value_enc", postgresql.BYTEA(), nullable=False),
+        sa.Column(
+            "data_key", postgresql.BYTEA(), nullable=False, comment="the profile's own key, wrapped by the house key"
+        ),
         sa.Column("verified", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
@@ -546,7 +549,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("edge_id", name=op.f("pk_identity_edge")),
         schema="identity",
     )
-    op.create_index("ix_identity_edge_high", "identity_edge", ["high_profile"], unique=False, schema="identity")
+    op.create_index(
+        "ix_identity_edge_high", "identity_edge", ["high_profile", "low_profile"], unique=False, schema="identity"
+    )
     op.create_index(
         "ix_identity_edge_voided",
         "identity_edge",

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class Story:
     recoveries: list[float] = field(default_factory=list)
     tried: int = 0
     told: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
+    defects: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -142,7 +145,7 @@ class Story:
         slowest = max(self.recoveries, default=0.0)
         return (
             f"{len(self.faults)} faults, {self.tried} operations tried, {self.told} acknowledged,"
-            f" slowest recovery {slowest:.1f} s, {len(self.broken)} promises broken"
+            f" {slowest:.1f} s at most from a fault to {_ANSWERS_BETWEEN} more answers, {len(self.broken)} promises broken"
         )
 
 
@@ -163,9 +166,11 @@ def endure(house: House, faults: Sequence[Fault], *, seed: int) -> Story:
     while True:
         for fault in luck.sample(list(faults), len(faults)):
             time.sleep(luck.uniform(0, 0.3))
+            began = time.monotonic()
             fault(house, luck)
+            house.wait_for_answers(_ANSWERS_BETWEEN)
             story.faults.append(fault.__name__)
-            story.recoveries.append(house.wait_for_answers(_ANSWERS_BETWEEN))
+            story.recoveries.append(time.monotonic() - began)
         if time.monotonic() >= until:
             return story
 
@@ -179,8 +184,10 @@ def judge(house: House, story: Story, *, read: bool, ignore: Sequence[str] = ())
             verdict.wait_until_read(database)
         noted = verdict.read_notes(house.notes())
         story.tried, story.told = len(noted.tried), len(noted.told)
+        story.refused = Counter(note["refused"] for note in noted.refused)
+        story.defects = [note["why"] for note in noted.refused if note["refused"] not in (409, 503)]
         story.broken = verdict.broken_promises(database, noted, ignore=ignore)
     finally:
         database.close()
-    print(f"\n{story}: {', '.join(story.faults)}")
+    print(f"\n{story}, refusals {dict(story.refused)}: {', '.join(story.faults)}")
     return story

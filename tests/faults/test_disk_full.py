@@ -12,4 +12,5 @@ def test_postings_survive_a_full_disk(house_on_disk: House, small_disk: Disk):
     story = ordeal.endure(house, [ordeal.disk_full(small_disk)] * 2, seed=8)
     ordeal.judge(house, story, read=False)
     assert story.broken == []
+    assert "No space left on device" in house.postgres.log.read_text(errors="replace")
     assert story.told > 50

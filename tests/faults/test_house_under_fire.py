@@ -14,6 +14,7 @@ def test_events_survive_whatever_happens_to_the_house(house: House):
     story = ordeal.endure(house, [*ordeal.ON_PROCESSES, *ordeal.ON_POSTGRES, ordeal.caller_killed], seed=9)
     ordeal.judge(house, story, read=True)
     assert story.broken == []
+    assert story.defects == [], "what is away answers 503, not 500"
     database = house.database()
     assert verdict.dead_letters(database) == []
     database.close()
