@@ -16,6 +16,7 @@ from changke.modules.activity.ports import Decide
 from changke.modules.activity.terms_import import FILE_UNREADABLE, ImportReport, ProgressReport, Reject
 from changke.modules.activity.translate import mapping as mappings
 from changke.modules.activity.translate.mapping import FileMapping
+from changke.modules.identity.terms import DEFAULT_REGION
 
 _LOCALES: tuple[Locale, ...] = ("en", "zh-CN")
 
@@ -40,6 +41,7 @@ def import_file(
     progress: ProgressReport | None = None,
     batch_size: int = BATCH_ITEMS,
     rejects_path: Path | None = None,
+    region: str = DEFAULT_REGION,
 ) -> ImportReport:
     """Take in a CSV, JSON Lines or Parquet file; start it again as often as you like, nothing is doubled.
 
@@ -49,7 +51,7 @@ def import_file(
     options = (mapping.format, mapping.encoding, mapping.delimiter) if mapping else ("jsonl", None, None)
     file = File(path, format=options[0], encoding=options[1], delimiter=options[2])
     sink = RejectsFile(rejects_path or path.with_name(path.name + ".rejects.jsonl"))
-    importer = Importer(database, keyring, clock, decide, batch_size)
+    importer = Importer(database, keyring, clock, decide, batch_size, region)
     return importer.run(file, mapping, rejects=sink, dry_run=dry_run, progress=progress)
 
 

@@ -25,6 +25,7 @@ from changke.modules.activity import commands, queries_heard
 from changke.modules.activity.terms import Envelope, Malformed
 from changke.modules.activity.translate import topics
 from changke.modules.activity.translate.topics import Route
+from changke.modules.identity.terms import DEFAULT_REGION
 
 BATCH_MESSAGES = 500
 GATHER_SECONDS = 0.02
@@ -43,6 +44,7 @@ class Subscriber:
     url: str
     routes: Sequence[Route]
     client_id: str = "changke"
+    region: str = DEFAULT_REGION
     _stopping: threading.Event = field(default_factory=threading.Event)
     connected: threading.Event = field(default_factory=threading.Event)
 
@@ -149,7 +151,7 @@ class Subscriber:
             items += found
         with self.database.transaction() as tx:
             ready = queries_heard.as_first_heard(tx, items, timeless)
-            commands.intake(tx, ready, at=at, keyring=self.keyring)
+            commands.intake(tx, ready, at=at, keyring=self.keyring, region=self.region)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.to_thread(self._stopping.wait, seconds)
@@ -161,12 +163,19 @@ async def _fill(queue: "asyncio.Queue[Any]", messages: Any) -> None:
 
 
 def subscribe(
-    database: Database, *, keyring: KeyRing, clock: Clock, url: str, topic_patterns: str, client_id: str | None = None
+    database: Database,
+    *,
+    keyring: KeyRing,
+    clock: Clock,
+    url: str,
+    topic_patterns: str,
+    client_id: str | None = None,
+    region: str = DEFAULT_REGION,
 ) -> Callable[[], None]:
     """Start reading in a thread of its own; returns what stops it. One client id may read at a time."""
     known = topics.routes(topic_patterns)
     named = client_id or f"changke-{derived_id('mqtt', topic_patterns).hex[:12]}"
-    subscriber = Subscriber(database, keyring, clock, url, known, named)
+    subscriber = Subscriber(database, keyring, clock, url, known, named, region)
     thread = threading.Thread(target=subscriber.run, name="mqtt", daemon=True)
     thread.start()
 

@@ -81,6 +81,7 @@ def import_(
             dry_run=dry_run,
             progress=follow,
             batch_size=batch_size,
+            region=settings.default_region,
         )
         bar.update(task, completed=100)
     shown = {
@@ -139,15 +140,17 @@ def rejects_replay(
     as_json: JsonOption = False,
 ) -> None:
     """Take a reject in again, as it was or mended."""
-    keyring = KeyRing.open(Settings().home)
+    settings = Settings()
+    keyring = KeyRing.open(settings.home)
     with _database() as database, database.transaction() as tx:
         receipt = activity_commands.replay_reject(
             tx,
             reject_id,
-            orjson.loads(body.read_bytes()) if body else None,
+            body.read_bytes() if body else None,
             at=SystemClock().now(),
             keyring=keyring,
             decide=programs.decide,
+            region=settings.default_region,
         )
     console.show([_row(receipt)], as_json=as_json)
 

@@ -102,6 +102,7 @@ class DemoReport:
 
 def load(house: wiring.House, *, quiet: bool) -> DemoReport:
     """Load what is not loaded yet and report; a second run changes nothing and says so."""
+    wiring.calm_the_collector()
     clock, keyring = SystemClock(), KeyRing.open(house.settings.home)
     setup.migrate(house.url)
     database = wiring.open_database(house, application_name="changke-demo", pool_size=4)

@@ -108,6 +108,7 @@ def run(settings: Settings, *, leash: int | None = None) -> None:
     if settings.telemetry_endpoint:
         telemetry.trace_to(settings.telemetry_endpoint)
     house = wiring.open_house(settings, start=False)
+    wiring.calm_the_collector()
     database = wiring.open_database(house, application_name="changke-server")
     edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
     http = uvicorn.Server(

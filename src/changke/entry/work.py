@@ -1,7 +1,6 @@
 """What the worker process does: its consumer groups, its periodic tasks, its MQTT subscription."""
 
 import signal
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,7 +14,6 @@ from changke.kernel.database import Tx
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
 from changke.modules.activity import jobs as activity_jobs
-from changke.modules.activity.translate import topics
 from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
@@ -71,17 +69,16 @@ def _at(edge: Edge, job: Callable[[Tx, datetime], int]) -> Callable[[], int]:
     return run
 
 
-def _subscribe(edge: Edge) -> mqtt.Subscriber:
-    """Read from the broker in a thread of its own."""
-    subscriber = mqtt.Subscriber(
+def _subscribe(edge: Edge) -> Callable[[], None]:
+    """Read from the broker in a thread of its own; returns what stops it."""
+    return mqtt.subscribe(
         edge.database,
-        edge.keyring,
-        edge.clock,
+        keyring=edge.keyring,
+        clock=edge.clock,
         url=edge.settings.mqtt_url or "",
-        routes=topics.routes(edge.settings.mqtt_topics),
+        topic_patterns=edge.settings.mqtt_topics,
+        region=edge.settings.default_region,
     )
-    threading.Thread(target=subscriber.run, name="mqtt", daemon=True).start()
-    return subscriber
 
 
 def run(settings: Settings, *, leash: int | None = None) -> None:
@@ -90,15 +87,16 @@ def run(settings: Settings, *, leash: int | None = None) -> None:
     if settings.telemetry_endpoint:
         telemetry.trace_to(settings.telemetry_endpoint)
     house = wiring.open_house(settings, start=False)
+    wiring.calm_the_collector()
     database = wiring.open_database(house, application_name="changke-worker", pool_size=6)
     edge = wiring.make_edge(settings, database, KeyRing.open(settings.home))
     worker = Worker(edge, groups=groups(edge), tasks=tasks(edge), lanes=settings.lane_numbers)
-    subscriber = _subscribe(edge) if settings.mqtt_url else None
+    unsubscribe = _subscribe(edge) if settings.mqtt_url else None
 
     def stop(*_: object) -> None:
         worker.stop()
-        if subscriber:
-            subscriber.stop()
+        if unsubscribe:
+            unsubscribe()
 
     signal.signal(signal.SIGTERM, stop)
     stop_with_parent(leash, stop)

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     telemetry_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; needs changke[telemetry]")
     mqtt_url: str | None = Field(default=None, description="mqtt://user:secret@host:port; needs changke[mqtt]")
     mqtt_topics: str = Field(
-        default="changke/+/events", description="MQTT topics: patterns with + or {name}, =event.type behind"
+        default="changke/{source}/events", description="MQTT topics: patterns with + or {name}, =event.type behind"
     )
 
     @classmethod

@@ -22,7 +22,7 @@ from changke.modules.activity.terms import Effect, Envelope, Fact, Malformed, Re
 from changke.modules.activity.translate import wire
 from changke.modules.identity import commands as identity
 from changke.modules.identity import queries as identity_queries
-from changke.modules.identity.terms import Sighting
+from changke.modules.identity.terms import DEFAULT_REGION, Sighting
 
 
 def intake(
@@ -32,15 +32,17 @@ def intake(
     at: datetime,
     keyring: KeyRing,
     decide: Decide | None = None,
+    region: str = DEFAULT_REGION,
 ) -> list[Receipt]:
     """Take in a batch of events and answer each in its place; a bad one is kept and touches no other.
 
     What was heard before is answered as the first time. A return without its purchase is parked. With `decide` the
     effects are applied in this transaction and answered (`applied`); without, the worker applies them (`accepted`).
+    `region` is that of phone numbers without a prefix.
     """
     batch = Batch(items, at, Status.APPLIED if decide else Status.ACCEPTED)
     candidates = _without_heard(tx, batch, _judged(tx, batch))
-    candidates = _with_profiles(tx, batch, candidates, keyring)
+    candidates = _with_profiles(tx, batch, candidates, keyring, region)
     placed = orders.with_numbers(tx, batch, candidates)
     behaviours = [one for one in candidates if one.kind is Kind.BEHAVIOUR]
     _seal_personal(tx, [*placed, *behaviours], keyring)
@@ -109,7 +111,7 @@ def _conflict(one: Candidate) -> Refusal:
     return Refusal(CONFLICT_IDEMPOTENCY, field="event_id", have=one.envelope.event_id)
 
 
-def _with_profiles(tx: Tx, batch: Batch, candidates: list[Candidate], keyring: KeyRing) -> list[Candidate]:
+def _with_profiles(tx: Tx, batch: Batch, candidates: list[Candidate], keyring: KeyRing, region: str) -> list[Candidate]:
     """Find out whose each item is; refuses those with identifiers that cannot be or a member that is not."""
     known = [one for one in candidates if one.envelope.member_id]
     members = identity_queries.members_of(tx, [one.envelope.member_id for one in known if one.envelope.member_id])
@@ -124,6 +126,7 @@ def _with_profiles(tx: Tx, batch: Batch, candidates: list[Candidate], keyring: K
         ],
         at=batch.at,
         keyring=keyring,
+        region=region,
     )
     refused: set[int] = set()
     for one, answer in zip(sighted, found, strict=True):
@@ -218,6 +221,7 @@ def replay_reject(
     at: datetime,
     keyring: KeyRing,
     decide: Decide | None = None,
+    region: str = DEFAULT_REGION,
 ) -> Receipt:
     """Take in a reject again, as it was or as mended (the JSON of one event); it is closed when it is not refused.
 
@@ -227,7 +231,8 @@ def replay_reject(
     if mended_body is None and (reject.format != "event" or reject.truncated):
         raise Refusal(terms.REJECT_NEEDS_MENDING, have="truncated" if reject.truncated else reject.format)
     body = reject.raw if mended_body is None else mended_body
-    [receipt] = intake(tx, [read_item(body, source=reject.source)], at=at, keyring=keyring, decide=decide)
+    item = read_item(body, source=reject.source)
+    [receipt] = intake(tx, [item], at=at, keyring=keyring, decide=decide, region=region)
     if receipt.status is not Status.REJECTED:
         store_rejects.close_reject(tx, reject_id, state="replayed", at=at)
     return receipt

@@ -33,6 +33,7 @@ from changke.modules.activity.terms_import import (
 )
 from changke.modules.activity.translate import mapped_rows, wire
 from changke.modules.activity.translate.mapping import FileMapping
+from changke.modules.identity.terms import DEFAULT_REGION
 
 BATCH_ITEMS = 2_000
 OWN_EVENTS = "changke-events-v1"
@@ -98,6 +99,7 @@ class Importer:
     clock: Clock
     decide: Decide | None = None
     batch_items: int = BATCH_ITEMS
+    region: str = DEFAULT_REGION
 
     def run(
         self,
@@ -189,7 +191,7 @@ class Importer:
         return counts, refused
 
     def _intake(self, tx: Tx, step: _Step, at: datetime) -> tuple[dict[str, int], list[Reject]]:
-        receipts = commands.intake(tx, step.items, at=at, keyring=self.keyring, decide=self.decide)
+        receipts = commands.intake(tx, step.items, at=at, keyring=self.keyring, decide=self.decide, region=self.region)
         counts: dict[str, int] = {}
         refused = []
         for index, (item, receipt) in enumerate(zip(step.items, receipts, strict=True)):

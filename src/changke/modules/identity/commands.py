@@ -18,7 +18,6 @@ from changke.modules.identity import events, queries, store, store_graph
 from changke.modules.identity import rules_sightings as sightings_rules
 from changke.modules.identity import rules_staff as staff_rules
 from changke.modules.identity.rules_sightings import Seen
-from changke.modules.identity.rules_values import DEFAULT_REGION
 from changke.modules.identity.terms import (
     ALREADY_UNDONE,
     BAD_PERMISSION,
@@ -26,6 +25,7 @@ from changke.modules.identity.terms import (
     CROWDED_VALUE,
     DATA_KEY_PLACE,
     DECISION_UNFIT,
+    DEFAULT_REGION,
     KEY_ID_LENGTH,
     KEY_PREFIX,
     NOTHING_TO_UNDO,

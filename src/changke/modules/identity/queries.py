@@ -12,9 +12,10 @@ from changke.kernel.crypto import DataKey, KeyRing
 from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
 from changke.kernel.principal import Principal
-from changke.modules.identity.rules_values import DEFAULT_REGION, masked, normalised
+from changke.modules.identity.rules_values import masked, normalised
 from changke.modules.identity.terms import (
     DATA_KEY_PLACE,
+    DEFAULT_REGION,
     KEY_ID_LENGTH,
     KEY_PREFIX,
     SECRET_LENGTH,

@@ -12,13 +12,12 @@ from changke.modules.identity.terms import (
     BAD_EMAIL,
     BAD_IDENTIFIER,
     BAD_PHONE,
+    DEFAULT_REGION,
     PLACEHOLDER,
     UNKNOWN_NAMESPACE,
     VALUE_LENGTH_MAX,
     kind_of,
 )
-
-DEFAULT_REGION = "CN"
 
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 _CHINA_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")

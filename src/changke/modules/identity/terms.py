@@ -13,6 +13,7 @@ SIGHTINGS_MAX = 5_000
 IDENTIFIERS_MAX = 20
 VALUE_LENGTH_MAX = 256
 
+DEFAULT_REGION = "CN"
 VALUE_PLACE = b"identity.identifier.value_enc."
 DATA_KEY_PLACE = b"identity.identifier.data_key."
 """What a sealed value is bound to, before the bytes of its profile id."""

@@ -116,7 +116,9 @@ def _take_in(edge: Edge, items: list[Envelope | Malformed], correlation_id: UUID
         at = edge.clock.now()
         try:
             with edge.database.transaction() as tx:
-                receipts = commands.intake(tx, items, at=at, keyring=edge.keyring, decide=decide)
+                receipts = commands.intake(
+                    tx, items, at=at, keyring=edge.keyring, decide=decide, region=edge.settings.default_region
+                )
                 if correlation_id:
                     kept = {
                         "counts": counts(receipts),
@@ -141,7 +143,8 @@ def _remembered(receipt: Receipt) -> dict[str, Any]:
 def _rehearse(edge: Edge, items: list[Envelope | Malformed]) -> list[Receipt]:
     rehearsal: AbstractContextManager[Tx] = edge.database.rehearsal()
     with rehearsal as tx:
-        return commands.intake(tx, items, at=edge.clock.now(), keyring=edge.keyring, decide=edge.decide)
+        at, region = edge.clock.now(), edge.settings.default_region
+        return commands.intake(tx, items, at=at, keyring=edge.keyring, decide=edge.decide, region=region)
 
 
 def _answer(mode: Mode, receipts: list[Receipt], locale: Locale) -> dict[str, Any]:

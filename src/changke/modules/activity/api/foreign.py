@@ -50,7 +50,9 @@ def take_in(
             with edge.database.transaction() as tx:
                 ready = queries_heard.as_first_heard(tx, items, timeless)
                 decide = edge.decide if sync else None
-                return commands.intake(tx, ready, at=at, keyring=edge.keyring, decide=decide)
+                return commands.intake(
+                    tx, ready, at=at, keyring=edge.keyring, decide=decide, region=edge.settings.default_region
+                )
         except psycopg.errors.DeadlockDetected:
             if not left:
                 raise

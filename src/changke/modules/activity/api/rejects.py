@@ -80,7 +80,13 @@ def replay_reject(
         raise Refusal(TOO_LARGE, field="body", have=len(body), need=ITEM_BYTES_MAX)
     with edge.database.transaction() as tx:
         receipt = commands.replay_reject(
-            tx, reject_id, body or None, at=edge.clock.now(), keyring=edge.keyring, decide=edge.decide
+            tx,
+            reject_id,
+            body or None,
+            at=edge.clock.now(),
+            keyring=edge.keyring,
+            decide=edge.decide,
+            region=edge.settings.default_region,
         )
     return json_answer(receipt_json(receipt, locale))
 
