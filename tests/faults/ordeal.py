@@ -145,7 +145,7 @@ class Story:
         slowest = max(self.recoveries, default=0.0)
         return (
             f"{len(self.faults)} faults, {self.tried} operations tried, {self.told} acknowledged,"
-            f" {slowest:.1f} s at most from a fault to {_ANSWERS_BETWEEN} more answers, {len(self.broken)} promises broken"
+            f" at most {slowest:.1f} s from a fault to {_ANSWERS_BETWEEN} answers, {len(self.broken)} promises broken"
         )
 
 
