@@ -14,7 +14,9 @@ import orjson
 import psycopg
 import sqlalchemy as sa
 from psycopg.types.json import set_json_loads
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from changke.kernel import log
 from changke.kernel.errors import BUSY, Refusal
@@ -34,6 +36,7 @@ set_json_loads(orjson.loads)
 WAKE_CHANNEL = "changke_log"
 _WAKE_INTERVAL_SECONDS = 0.02
 _WAITERS_PER_CONNECTION = 4
+_IDLE_SECONDS = 0.5
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -46,6 +49,7 @@ class Tx:
         assert isinstance(driver, psycopg.Connection)
         self.raw: psycopg.Connection[Any] = driver
         self._announced = log.Outbox()
+        self._savepoints = 0
 
     def announce(self, *announcements: log.Announcement) -> None:
         """Add announcements to the event log; they appear when the transaction commits."""
@@ -70,16 +74,39 @@ class Tx:
     def savepoint(self) -> Iterator[None]:
         """Undo what was done inside, announcements too, when it raises; the transaction itself goes on."""
         mark = self._announced.mark()
+        self._savepoints += 1
+        name = f"changke_{self._savepoints}"
+        self.raw.execute(f"SAVEPOINT {name}")
         try:
-            with self.sql.begin_nested():
-                yield
+            yield
         except BaseException:
             self._announced.back_to(mark)
+            if not self.raw.broken:
+                self.raw.execute(f"ROLLBACK TO SAVEPOINT {name}")
             raise
+        self.raw.execute(f"RELEASE SAVEPOINT {name}")
 
     def flush_announcements(self) -> int:
         """Write what was announced so far to the event log; called by the kernel just before the commit."""
         return self._announced.flush(self.raw)
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that has been idle for a while whether it lives; under traffic that would be a trip for nothing.
+
+    One that died is replaced by the pool.
+    """
+    if time.monotonic() - record.info.get("used_at", 0.0) < _IDLE_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
 
 
 def _copy_field(value: object) -> str:
@@ -117,9 +144,10 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_timeout_seconds,
-            pool_pre_ping=True,
             connect_args={"application_name": application_name, "options": options, "connect_timeout": 5},
         )
+        sa.event.listen(self._engine, "checkin", _note_use)
+        sa.event.listen(self._engine, "checkout", _ping_if_idle)
         self._places = threading.BoundedSemaphore(pool_size * (1 + _WAITERS_PER_CONNECTION))
         self._woken_at = 0.0
 

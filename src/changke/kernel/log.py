@@ -27,6 +27,13 @@ LANES = 16
 ROW_ITEMS_MAX = 500
 _LOCK_SPACE = 7_274_016
 _COPY = "COPY kernel.event_log (lane, topic, items, payload) FROM STDIN"
+_LOCK = "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane"
+_LOCK_AND_INSERT = (
+    f"WITH held AS MATERIALIZED (SELECT count(*) FROM ({_LOCK}) AS one)"
+    " INSERT INTO kernel.event_log (lane, topic, items, payload) SELECT n.* FROM held CROSS JOIN"
+    " unnest(%s::smallint[], %s::text[], %s::int[], %s::json[]) AS n"
+)
+_FEW_ITEMS = 200
 _BACKSLASH, _TWO = "\\", "\\\\"
 _logger = structlog.get_logger(__name__)
 
@@ -101,9 +108,11 @@ class Outbox:
             for part in (items[start : start + ROW_ITEMS_MAX] for start in range(0, len(items), ROW_ITEMS_MAX))
         ]
         lanes = sorted({row[0] for row in rows})
-        connection.execute(
-            "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane", (_LOCK_SPACE, lanes)
-        )
+        if len(rows) <= LANES and count <= _FEW_ITEMS:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            connection.execute(_LOCK_AND_INSERT, (_LOCK_SPACE, lanes, *columns))
+            return count
+        connection.execute(_LOCK, (_LOCK_SPACE, lanes))
         lines = "".join(
             [f"{lane}\t{topic}\t{items}\t{payload.replace(_BACKSLASH, _TWO)}\n" for lane, topic, items, payload in rows]
         )

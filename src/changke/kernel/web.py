@@ -6,7 +6,6 @@ language; anything else is a defect and becomes a 500 with a trace id that stand
 """
 
 import base64
-import binascii
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -126,7 +125,7 @@ def secret_of(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[0] or None
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
     return headers.get("x-api-key") or None
 
