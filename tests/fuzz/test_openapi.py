@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from changke.entry import server
 from tests.fuzz.conftest import Api
 
-EXAMPLES = int(os.environ.get("CHANGKE_FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("CHANGKE_FUZZ_EXAMPLES", "20"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 HOSTILE_BODIES: Sequence[bytes] = (
     b"", b"{", b"null", b"[]", b"{}", b"0", b'"text"', b"\xff\xfe", b"\x00", b"NaN", b'{"a":NaN}', b'{"a":Infinity}',

@@ -7,7 +7,6 @@ says who it was by extension attributes (`phone`, `cardnumber`, `appaccount` …
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -109,7 +108,7 @@ def _data(event: Mapping[str, Any]) -> dict[str, Any]:
     if data is None and event.get("data_base64") is not None:
         try:
             data = strict_json.loads(base64.b64decode(_attribute(event, "data_base64"), validate=True))
-        except binascii.Error:
+        except ValueError:
             raise Refusal(INVALID_VALUE, field="data_base64", reason="not base64") from None
     if data is None:
         return {}
