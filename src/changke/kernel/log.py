@@ -30,10 +30,10 @@ _COPY = "COPY kernel.event_log (lane, topic, items, payload) FROM STDIN"
 _LOCK = "SELECT pg_advisory_xact_lock(%s, lane) FROM unnest(%s::int[]) AS lane"
 _LOCK_AND_INSERT = (
     f"WITH held AS MATERIALIZED (SELECT count(*) FROM ({_LOCK}) AS one)"
-    " INSERT INTO kernel.event_log (lane, topic, items, payload) SELECT n.* FROM held CROSS JOIN"
-    " unnest(%s::smallint[], %s::text[], %s::int[], %s::json[]) AS n"
+    " INSERT INTO kernel.event_log (lane, topic, items, payload)"
+    " SELECT (n->>0)::smallint, n->>1, (n->>2)::int, n->3 FROM held CROSS JOIN json_array_elements(%s::json) AS n"
 )
-_FEW_ITEMS = 200
+_FEW_ITEMS = 64
 _BACKSLASH, _TWO = "\\", "\\\\"
 _logger = structlog.get_logger(__name__)
 
@@ -109,8 +109,8 @@ class Outbox:
         ]
         lanes = sorted({row[0] for row in rows})
         if len(rows) <= LANES and count <= _FEW_ITEMS:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            connection.execute(_LOCK_AND_INSERT, (_LOCK_SPACE, lanes, *columns))
+            document = ",".join([f'[{lane},"{topic}",{items},{payload}]' for lane, topic, items, payload in rows])
+            connection.execute(_LOCK_AND_INSERT, (_LOCK_SPACE, lanes, f"[{document}]"))
             return count
         connection.execute(_LOCK, (_LOCK_SPACE, lanes))
         lines = "".join(
