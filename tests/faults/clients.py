@@ -100,7 +100,8 @@ class LedgerCaller:
             try:
                 with self._database.transaction() as tx:
                     [outcome] = ledger.post(tx, [keyed], at=self._clock.now())
-            except (psycopg.Error, DBAPIError, Refusal):
+            except (psycopg.Error, DBAPIError, Refusal) as trouble:
+                self._notes.write(trouble=type(getattr(trouble, "orig", None) or trouble).__name__)
                 time.sleep(self._luck.uniform(0.01, 0.1))
                 continue
             if isinstance(outcome, Posted):

@@ -16,6 +16,7 @@ from tests.faults.disk import Disk
 from tests.faults.house import House
 
 _ANSWERS_BETWEEN = 20
+_FULL_SECONDS_MAX = 15
 Fault = Callable[[House, random.Random], None]
 
 
@@ -94,11 +95,14 @@ def power_cut(disk: Disk) -> Fault:
 
 
 def disk_full(disk: Disk) -> Fault:
-    """The disk of the house is full for a while; PostgreSQL may live through it or has to be started again."""
+    """The disk is full until callers feel it; PostgreSQL lives through it or has to be started again."""
 
     def disk_full(house: House, luck: random.Random) -> None:
-        disk.fill(leave_bytes=luck.choice((0, 4 * 2**20)))
-        time.sleep(luck.uniform(1.5, 2.5))
+        before = verdict.read_notes(house.notes()).troubles["DiskFull"]
+        until = time.monotonic() + _FULL_SECONDS_MAX
+        disk.fill()
+        while verdict.read_notes(house.notes()).troubles["DiskFull"] < before + 20 and time.monotonic() < until:
+            time.sleep(0.2)
         disk.free()
         house.start_postgres()
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,12 @@ from changke.modules.ledger import queries_audit as ledger
 
 @dataclass(slots=True)
 class Noted:
-    """What callers wrote down: operations tried, operations they were told are done, and refusals."""
+    """What callers wrote down: operations tried, operations they were told are done, refusals and errors."""
 
     tried: set[str] = field(default_factory=set)
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    troubles: Counter[str] = field(default_factory=Counter)
 
 
 def read_notes(paths: Iterable[Path]) -> Noted:
@@ -38,6 +40,8 @@ def read_notes(paths: Iterable[Path]) -> Noted:
                 noted.tried.add(note["tried"])
             elif "told" in note:
                 noted.told[note["told"]] = note
+            elif "trouble" in note:
+                noted.troubles[note["trouble"]] += 1
             else:
                 noted.refused.append(note)
     return noted
