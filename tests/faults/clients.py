@@ -9,6 +9,7 @@ of their own after the one they belong to.
 """
 
 import argparse
+import faulthandler
 import http.client
 import json
 import os
@@ -38,6 +39,16 @@ from changke.modules.ledger.terms import Earn, Posted, Redeem, Request, Transfer
 MEMBERS = 40
 NEW_KEYS = "new-keys"
 ANNOUNCE_LATER = "announce-later"
+
+
+class Stopping:
+    """Whether callers are asked to stop. No Event: two signals in a row can lock up the thread that handles them."""
+
+    asked = False
+
+    def ask(self, *_: object) -> None:
+        """Ask."""
+        self.asked = True
 
 
 class Notes:
@@ -81,19 +92,19 @@ class LedgerCaller:
         self._plant = plant
         self._clock = SystemClock()
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: Stopping) -> None:
         """Post until asked to stop."""
         number = 0
-        while not stopping.is_set():
+        while not stopping.asked:
             number += 1
             self._once(f"{self._name}.{number}", stopping)
         self._database.close()
 
-    def _once(self, operation: str, stopping: threading.Event) -> None:
+    def _once(self, operation: str, stopping: Stopping) -> None:
         request = self._request(operation)
         self._notes.write(tried=operation)
         attempt = 0
-        while not (stopping.is_set() and attempt > 20):
+        while not (stopping.asked and attempt > 20):
             attempt += 1
             key = f"{operation}.{attempt}" if self._plant == NEW_KEYS else operation
             keyed = type(request)(**{**fields(request), "key": key})
@@ -141,10 +152,10 @@ class EventCaller:
         self._known: list[dict[str, Any]] = []
         self._later: list[dict[str, Any]] = []
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: Stopping) -> None:
         """Send batches until asked to stop, then what was kept back."""
         number = 0
-        while not stopping.is_set():
+        while not stopping.asked:
             number += 1
             self._send([*self._batch(number)], stopping)
         self._send(self._later, stopping)
@@ -165,7 +176,7 @@ class EventCaller:
         if luck.random() < 0.1:
             yield {"source": "till", "event_id": f"{self._name}.{number}.bad", "type": "order.placed", "payload": {}}
 
-    def _send(self, batch: list[dict[str, Any]], stopping: threading.Event) -> None:
+    def _send(self, batch: list[dict[str, Any]], stopping: Stopping) -> None:
         if not batch:
             return
         for event in batch:
@@ -173,7 +184,7 @@ class EventCaller:
         body = json.dumps({"events": batch}).encode()
         mode = self._luck.choice(("sync", "async"))
         attempt = 0
-        while not (stopping.is_set() and attempt > 100):
+        while not (stopping.asked and attempt > 100):
             attempt += 1
             answer = self._call(body, mode)
             if answer is None:
@@ -274,9 +285,10 @@ def main() -> None:
     parser.add_argument("--plant", choices=(NEW_KEYS, ANNOUNCE_LATER))
     parser.add_argument("--leash", type=int)
     asked = parser.parse_args()
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    stop_with_parent(asked.leash, stopping.set)
+    stopping = Stopping()
+    signal.signal(signal.SIGTERM, stopping.ask)
+    faulthandler.register(signal.SIGUSR1)
+    stop_with_parent(asked.leash, stopping.ask)
     notes = Notes(asked.notes)
     threads = []
     for number in range(asked.threads):

@@ -149,6 +149,9 @@ class House:
         try:
             return process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
+            if name in self._calls:
+                process.send_signal(signal.SIGUSR1)  # it writes down where its threads are
+                time.sleep(0.5)
             process.kill()
             return process.wait()
 
@@ -177,7 +180,8 @@ class House:
         for name in self.callers():
             self.process(name).terminate()
         for name in self.callers():
-            assert self.end(name) in (0, -signal.SIGTERM), self.log(name)  # asked before it had begun
+            code = self.end(name)  # -SIGTERM: asked before it had begun
+            assert code in (0, -signal.SIGTERM), f"{name} ended with {code}\n{self.log(name, lines=80)}"
             del self._calls[name]
 
     def abandon_callers(self) -> None:

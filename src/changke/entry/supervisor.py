@@ -102,7 +102,7 @@ class Children:
         self._leash_end, self._leash = os.pipe()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._deaths: list[float] = []
-        self._stopping = threading.Event()
+        self._stopping = False  # not an Event: setting one in a signal handler can lock up its own waiter
 
     def start(self) -> None:
         """Start both and wait until the server answers; refuses when it does not come up.
@@ -115,7 +115,7 @@ class Children:
         for role in ("server", "worker"):
             self._start(role)
         until = time.monotonic() + _READY_SECONDS
-        while not (self._stopping.is_set() or self._is_ready()):
+        while not (self._stopping or self._is_ready()):
             if time.monotonic() > until or self._processes["server"].poll() is not None:
                 self.stop()
                 raise Refusal(DID_NOT_START, have="server")
@@ -124,20 +124,21 @@ class Children:
     def watch(self) -> int:
         """Stay until a signal asks to stop; returns the exit code. A child that dies is started again, a few times."""
         code = 0
-        while not self._stopping.wait(0.3):
+        while not self._stopping:
+            time.sleep(0.3)
             if self._postgres and self._postgres.pid is None and not self._restart_postgres(self._postgres):
                 code = 1
-                self._stopping.set()
+                self._stopping = True
             for role, process in list(self._processes.items()):
                 if process.poll() is not None and not self._restart(role):
                     code = 1
-                    self._stopping.set()
+                    self._stopping = True
         self.stop()
         return code
 
     def stop(self) -> None:
         """Ask both to finish, wait, and only then insist."""
-        self._stopping.set()
+        self._stopping = True
         for process in self._processes.values():
             with suppress(ProcessLookupError):
                 process.terminate()
@@ -150,7 +151,7 @@ class Children:
                 process.wait()
 
     def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stopping.set()
+        self._stopping = True
 
     def _start(self, role: str) -> None:
         settings = self._settings

@@ -46,18 +46,18 @@ class Worker:
         self._groups = groups
         self._tasks = tasks
         self._lanes = lanes
-        self._stopping = threading.Event()
+        self._stopping = False  # not an Event: setting one in a signal handler can lock up its own waiter
 
     def stop(self) -> None:
         """Ask both threads to finish what they are doing and return."""
-        self._stopping.set()
+        self._stopping = True
 
     def run(self) -> None:
         """Work until `stop`; a database that goes away is waited for."""
         self._until_it_works(self._subscribe)
         tasks = threading.Thread(target=self._run_tasks, name="tasks", daemon=True)
         tasks.start()
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._until_it_works(self._read)
         tasks.join(timeout=30)
 
@@ -67,19 +67,19 @@ class Worker:
                 log.subscribe(tx, group=group.name)
 
     def _until_it_works(self, step: Callable[[], None]) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
                 step()
                 return
             except (psycopg.OperationalError, DBAPIError, Refusal) as trouble:
                 _logger.warning("waiting_for_database", error=repr(trouble)[:200])
-                self._stopping.wait(_TROUBLE_SECONDS)
+                time.sleep(_TROUBLE_SECONDS)
 
     def _read(self) -> None:
         """Consume until stopped, sleeping on NOTIFY with a poll as the safety net."""
         with psycopg.connect(self._database.url, autocommit=True, application_name="changke-listener") as listener:
             listener.execute(f"LISTEN {WAKE_CHANNEL}")
-            while not self._stopping.is_set():
+            while not self._stopping:
                 if not self.read_once():
                     for _ in listener.notifies(timeout=_IDLE_SECONDS, stop_after=1):
                         pass
@@ -93,7 +93,8 @@ class Worker:
 
     def _run_tasks(self) -> None:
         due = {task.name: time.monotonic() for task in self._tasks}
-        while not self._stopping.wait(0.05):
+        while not self._stopping:
+            time.sleep(0.05)
             for task in self._tasks:
                 if due[task.name] <= time.monotonic():
                     due[task.name] = time.monotonic() + self._turn(task)
