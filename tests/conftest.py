@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from changke.adapters.embedded_postgres import EmbeddedPostgres, Sizing
-from changke.kernel import schema
+from changke.kernel import migrations
 from changke.kernel.clock import FixedClock
 from changke.kernel.crypto import KeyRing
 from changke.kernel.database import Database, Tx
@@ -52,16 +52,8 @@ def _make_template(server: EmbeddedPostgres) -> None:
 
 
 def prepare_database(url: str) -> None:
-    """Bring an empty database to the newest schema."""
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.begin() as connection:
-        metadata = schema.load_tables()
-        for name in schema.schemas():
-            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {name}"))
-        metadata.create_all(connection)
-    engine.dispose()
+    """Bring an empty database to the newest schema, by the same migrations as everywhere."""
+    migrations.upgrade(url)
 
 
 @pytest.hookimpl(optionalhook=True)

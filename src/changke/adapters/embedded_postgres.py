@@ -75,12 +75,22 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """The postmaster's process id while it runs."""
+        pid = self._noted_pid()
+        return pid if pid is not None and self._is_ours(pid) else None
+
+    def _noted_pid(self) -> int | None:
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            process = psutil.Process(pid)
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
             return None
-        return pid if process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a process is the postmaster of our data folder: after a crash its number may be another's."""
+        try:
+            process = psutil.Process(pid)
+            return str(self.data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def start(self) -> "EmbeddedPostgres":
         """Make the data folder where there is none, and start the server; a server that runs already is used as it is.
@@ -228,6 +238,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         """Start the postmaster in a session of its own, so that a Ctrl-C meant for us does not reach it first."""
+        self._forget_a_recycled_number()
         for socket_file in self._socket_folder.glob(".s.PGSQL.*"):
             socket_file.unlink()
         with self.log.open("ab") as log:
@@ -239,6 +250,21 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd=self.folder, **self._as_user(),
             )  # fmt: skip
+
+    def _forget_a_recycled_number(self) -> None:
+        """Remove the note of a dead postmaster whose number somebody else has now; PostgreSQL would not dare to start.
+
+        Only when no process works in our data folder any more: the orphans of a killed postmaster take a moment to go.
+        """
+        pid = self._noted_pid()
+        if pid is not None and psutil.pid_exists(pid) and not any(map(self._works_here, psutil.process_iter())):
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _works_here(self, process: psutil.Process) -> bool:
+        try:
+            return process.cwd() == str(self.data)
+        except psutil.Error:
+            return False
 
     def _wait_until_ready(self) -> None:
         until = time.monotonic() + _START_SECONDS

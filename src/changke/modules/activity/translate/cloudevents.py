@@ -84,7 +84,8 @@ def _envelope(event: dict[str, Any], source: str, event_id: str, received_at: da
     if _attribute(event, "specversion") != "1.0":
         raise Refusal(INVALID_VALUE, field="specversion", have=str(event["specversion"])[:16], reason="1.0")
     named = _TYPE.fullmatch(_attribute(event, "type"))
-    assert named is not None
+    if named is None:
+        raise Refusal(INVALID_VALUE, field="type", have=event["type"][:64], reason="a line break")
     data = _data(event)
     beside = {name: data[name] for name in _BESIDE if name in data} if isinstance(data.get("payload"), dict) else {}
     who = {_WHO[name]: value for name, value in event.items() if name in _WHO and isinstance(value, str)}
