@@ -85,16 +85,18 @@ def make_app(edge: web.Edge) -> FastAPI:
     for router in (health, *activity.routers, *identity.routers, *ledger.routers, *programs.routers):
         app.include_router(router)
     web.check_permissions(app)
-    _describe_keys(app)
+    _describe(app)
     web.answer_refusals(app)
     app.add_middleware(web.Gate)
     return app
 
 
-def _describe_keys(app: FastAPI) -> None:
-    """Say in the OpenAPI document how a caller shows who they are, and where that is needed."""
+def _describe(app: FastAPI) -> None:
+    """Say in the OpenAPI document how a caller shows who they are and where that is needed, and what a problem is."""
     document = app.openapi()
-    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = web.PROBLEM_SCHEMA
+    schemes = components.setdefault("securitySchemes", {})
     schemes["key"] = {"type": "http", "scheme": "bearer", "description": "an API key"}
     for path in document["paths"].values():
         for operation in path.values():

@@ -1,28 +1,12 @@
 """When points start and end, in the programme's time zone. An expiry is the exclusive end of a named day."""
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from changke.kernel.calendar import add_months, end_of_day, start_of_day
 from changke.modules.ledger.wallet_types import ExpiryKind, ExpiryPolicy, WalletType
-
-
-def add_months(day: date, months: int) -> date:
-    """Return the day so many months later; a day the month does not have becomes its last one."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-
-
-def end_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """Return the exclusive end of a local day, in UTC."""
-    return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
-
-
-def start_of_day(day: date, zone: ZoneInfo) -> datetime:
-    """Return the start of a local day, in UTC."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def activation(wallet_type: WalletType, awarded_at: datetime) -> datetime | None:
