@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from changke.kernel.calendar import end_of_day
 from changke.kernel.errors import Refusal
 from changke.kernel.money import split
 from changke.modules.ledger import terms
@@ -202,7 +203,7 @@ def restore(book: Book, entry: Entry, parts: Sequence[tuple[int, int]]) -> int:
 def reinstate_parts(book: Book, wallet: Wallet, parts: Sequence[Part], grace_days: int) -> None:
     """Give expired parts a new life of `grace_days`, as lots of their own."""
     zone = book.type_of(wallet.wallet_type).zone
-    until = calendar.end_of_day(book.at.astimezone(zone).date() + timedelta(days=grace_days), zone)
+    until = end_of_day(book.at.astimezone(zone).date() + timedelta(days=grace_days), zone)
     for place, (lot, part) in enumerate(parts):
         book.open_lot(
             wallet, place, part, awarded_at=lot.awarded_at, activates_at=None, expires_at=until,
