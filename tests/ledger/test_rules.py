@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changke.kernel.calendar import add_months
 from changke.modules.ledger import terms, wallet_types
 from changke.modules.ledger.rules import calendar, credits, requests
 from changke.modules.ledger.rules.book import Book, draw_order, take, total
