@@ -121,7 +121,7 @@ def sources_(as_json: JsonOption = False) -> None:
     """Watermark, lag and counts of every source."""
     with _reading() as tx:
         states = activity.sources(tx, at=SystemClock().now())
-    shown = ("source", "watermark", "accepted", "duplicate", "parked", "rejected")
+    shown = ("source", "watermark", "lag_seconds", "accepted", "duplicate", "parked", "rejected")
     console.show([_row(one) for one in states], as_json=as_json, columns=shown)
 
 

@@ -17,6 +17,7 @@ from changke.kernel import log, telemetry, web
 from changke.kernel.crypto import KeyRing
 from changke.kernel.settings import Settings
 from changke.modules.activity import api as activity
+from changke.modules.activity import queries as sources
 from changke.modules.identity import api as identity
 from changke.modules.ledger import api as ledger
 from changke.modules.programs import api as programs
@@ -45,8 +46,12 @@ def readyz(edge: web.EdgeNow) -> dict[str, Any]:
 
 @health.get("/metrics", permission=web.PUBLIC, summary="Metrics in the Prometheus text format", response_class=Response)
 def metrics(edge: web.EdgeNow) -> Response:
-    """Return every counter of this process, and how far each consumer group has read."""
+    """Return every counter of this process, how far each consumer group has read, and how each source is doing."""
     with edge.database.transaction() as tx:
+        for source in sources.sources(tx, at=edge.clock.now()):
+            for status in ("accepted", "duplicate", "parked", "rejected"):
+                telemetry.source_events.labels(source.source, status).set(getattr(source, status))
+            telemetry.source_lag.labels(source.source).set(source.lag_seconds or 0)
         for group, rows, age_seconds in log.backlog(tx):
             telemetry.log_backlog.labels(group).set(rows)
             telemetry.log_lag.labels(group).set(age_seconds)

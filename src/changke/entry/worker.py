@@ -86,10 +86,13 @@ class Worker:
 
     def read_once(self) -> int:
         """Give every group one batch; returns how many announcements were delivered."""
-        return sum(
-            log.consume(self._database, group=group.name, topics=group.topics, handler=group.handler, lanes=self._lanes)
-            for group in self._groups
-        )
+        delivered = 0
+        for group in self._groups:
+            with telemetry.span("consume", group=group.name):
+                delivered += log.consume(
+                    self._database, group=group.name, topics=group.topics, handler=group.handler, lanes=self._lanes
+                )
+        return delivered
 
     def _run_tasks(self) -> None:
         due = {task.name: time.monotonic() for task in self._tasks}
@@ -101,7 +104,8 @@ class Worker:
 
     def _turn(self, task: Task) -> float:
         try:
-            did = task.run()
+            with telemetry.span("task", task=task.name):
+                did = task.run()
         except Exception as trouble:  # noqa: BLE001 - one task in trouble must not stop the others
             telemetry.ticks.labels(task.name, "failed").inc()
             _logger.error("task_failed", task=task.name, error=repr(trouble)[:500])

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 registry = CollectorRegistry()
 http_requests = Counter("changke_http_requests", "HTTP requests", ("method", "route", "status"), registry=registry)
 http_seconds = Histogram("changke_http_seconds", "Seconds an HTTP request took", ("route",), registry=registry)
-events_taken = Counter("changke_events", "Events taken in", ("source", "status"), registry=registry)
-postings_made = Counter("changke_postings", "Ledger postings", ("kind", "status"), registry=registry)
+source_events = Gauge("changke_source_events", "Events of a source by answer", ("source", "status"), registry=registry)
+source_lag = Gauge("changke_source_lag_seconds", "Age of a source's latest event", ("source",), registry=registry)
 log_backlog = Gauge("changke_log_backlog_rows", "Event log rows a group has yet to read", ("group",), registry=registry)
 log_lag = Gauge(
     "changke_log_lag_seconds", "Age of the oldest row a group has yet to read", ("group",), registry=registry

@@ -356,7 +356,8 @@ class Gate:
             await send(message)
 
         try:
-            await self._app(scope, counted, stamped)
+            with telemetry.span("http", method=scope["method"], path=scope["path"]):
+                await self._app(scope, counted, stamped)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             telemetry.http_requests.labels(scope["method"], route, str(status)).inc()
