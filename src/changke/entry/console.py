@@ -104,6 +104,16 @@ def fail(text: str) -> None:
 
 
 @contextmanager
+def busy(text: str, *, quiet: bool) -> Iterator[None]:
+    """Show that something without a length of its own is under way."""
+    if quiet:
+        yield
+        return
+    with err.status(text):
+        yield
+
+
+@contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error; silent when output goes to a script."""
     bar = Progress(

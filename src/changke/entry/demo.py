@@ -110,8 +110,9 @@ def load(house: wiring.House, *, quiet: bool) -> DemoReport:
         secret = setup.first_things(database, clock)
         shift = _install_rule(database, clock)
         reports = _import(database, keyring, clock, shift=shift, rejects=house.settings.home, quiet=quiet)
-        _settle(database, keyring, clock)
-        return _report(database, clock, reports, shift=shift, secret=secret)
+        with console.busy(say("expiring, sealing, auditing …", "正在处理过期、封存与审计……"), quiet=quiet):
+            _settle(database, keyring, clock)
+            return _report(database, clock, reports, shift=shift, secret=secret)
     finally:
         database.close()
 
