@@ -102,6 +102,7 @@ def _serve(house: wiring.House) -> int:
             address=address,
         ),
         highlight=False,
+        soft_wrap=True,
     )
     return children.watch()
 

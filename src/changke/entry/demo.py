@@ -219,16 +219,7 @@ def describe(report: DemoReport) -> None:
         (say("points expired", "已过期积分"), f"{report.points_expired:,}"),
         (say("points outstanding", "未使用积分"), f"{report.points_outstanding:,}"),
         (say("rejected", "拒收"), f"{report.rejected:,}"),
-        (
-            say("throughput", "处理速度"),
-            say(
-                "{orders:,.0f} orders/s, {lines:,.0f} lines/s, {seconds:.1f} s in all",
-                "{orders:,.0f} 单/秒，{lines:,.0f} 行/秒，共 {seconds:.1f} 秒",
-                orders=report.orders_per_second,
-                lines=report.lines_per_second,
-                seconds=report.seconds,
-            ),
-        ),
+        (say("throughput", "处理速度"), _throughput(report)),
         (say("latest basket", "最新订单"), _age(report.lag_seconds)),
         (say("audit", "审计"), _verdict(report)),
         (say("Merkle root", "Merkle 根"), f"{report.merkle_root} ({report.tree_size:,})"),
@@ -246,6 +237,18 @@ def describe(report: DemoReport) -> None:
             days=report.shifted_days,
         ),
         style="dim",
+    )
+
+
+def _throughput(report: DemoReport) -> str:
+    if not report.changed:
+        return "-"
+    return say(
+        "{orders:,.0f} orders/s, {lines:,.0f} lines/s, {seconds:.1f} s in all",
+        "{orders:,.0f} 单/秒，{lines:,.0f} 行/秒，共 {seconds:.1f} 秒",
+        orders=report.orders_per_second,
+        lines=report.lines_per_second,
+        seconds=report.seconds,
     )
 
 
