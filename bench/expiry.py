@@ -1,7 +1,7 @@
 """Expiry: lots a second of a nightly sweep, and how long it keeps a member waiting.
 
 What is measured. A durable PostgreSQL is filled with lots through the public verb, four to a wallet, that all end at
-the same midnight. Then the sweep runs as the worker runs it (`ledger.jobs.expire_due`, 200 wallets to a transaction),
+the same midnight. Then the sweep runs as the worker runs it (`ledger.jobs.expire_due`, 400 wallets to a transaction),
 in two processes that share the noted chunks, while another process earns and redeems for random members of the same
 crowd and takes the time of each call. At the end every lot is empty, every wallet has the entry that says so.
 

@@ -6,9 +6,10 @@ before the commit, under the locks of their lanes (see `changke.kernel.log`), so
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -61,7 +62,8 @@ class Tx:
 
     def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """COPY rows into a table; None is NULL, texts are escaped, everything else is written by `str`."""
-        lines = ["\t".join([_copy_field(value) for value in row]) for row in rows]
+        writer = _COPY_WRITERS.get
+        lines = ["\t".join([writer(type(value), str)(value) for value in row]) for row in rows]
         if lines:
             self.copy_text(table, columns, ("\n".join(lines) + "\n").encode())
 
@@ -109,16 +111,17 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) 
         raise DisconnectionError from error
 
 
-def _copy_field(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_COPY_ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, bytes):
-        return "\\\\x" + value.hex()
-    return str(value)
+def _copy_text(value: str) -> str:
+    return value if value.isalnum() else value.translate(_COPY_ESCAPES)
+
+
+_COPY_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "\\N",
+    str: _copy_text,
+    bool: lambda value: "t" if value else "f",
+    bytes: lambda value: "\\\\x" + value.hex(),
+    UUID: lambda value: value.hex,
+}
 
 
 class Database:

@@ -5,7 +5,6 @@ Expiry first notes which wallets have something due, in chunks, and then takes c
 it can stop anywhere, several may work at once, and no member waits for more than one chunk.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -67,20 +66,19 @@ def expiry_id(wallet: Wallet) -> UUID:
 def _take_past(tx: Tx, wallets: dict[WalletKey, Wallet], at: datetime) -> int:
     if not wallets:
         return 0
-    taken: dict[WalletKey, list[tuple[int, int]]] = defaultdict(list)
-    count = 0
-    for member_id, code, lot_id, part in store_sweeps.take_past(tx, wallets.values(), at=at):
-        taken[member_id, code].append((lot_id, part))
-        count += 1
-    if not count:
+    taken = store_sweeps.take_past(tx, wallets.values(), at=at)
+    if not taken:
         return 0
-    entries = [expiry_entry(wallets[key], tuple(draws), at) for key, draws in taken.items()]
+    entries = [
+        expiry_entry(wallets[member_id, code], tuple(zip(lots, parts, strict=True)), at)
+        for member_id, code, lots, parts in taken
+    ]
     store_sweeps.debit_wallets(tx, entries)
     answers = [terms.Posted(entry.posting_id, (movement(entry),)) for entry in entries]
     store.save_postings(tx, [(answer, answer.posting_id.bytes) for answer in answers])
     store.save_entries(tx, entries, at=at)
     tx.announce(*(events.posted(entry, at, first=True) for entry in entries))
-    return count
+    return sum(len(lots) for _, _, lots, _ in taken)
 
 
 def expiry_entry(wallet: Wallet, draws: Draws, at: datetime) -> Entry:

@@ -59,17 +59,18 @@ def lock_standing(tx: Tx, keys: Sequence[WalletKey]) -> dict[WalletKey, Wallet]:
     return {(row[0], row[1]): Wallet(*row) for row in rows}
 
 
-def take_past(tx: Tx, wallets: Iterable[Wallet], *, at: datetime) -> list[tuple[UUID, str, int, int]]:
-    """Empty the free part of every lot past its date; returns (member, wallet type, lot, part), by wallet."""
+def take_past(tx: Tx, wallets: Iterable[Wallet], *, at: datetime) -> list[tuple[UUID, str, list[int], list[int]]]:
+    """Empty the free part of every lot past its date; returns (member, wallet type, lots, parts) for each wallet."""
     chosen = list(wallets)
     return tx.raw.execute(
         "WITH past AS MATERIALIZED (SELECT l.member_id, l.wallet_type, l.lot_id, l.remaining - l.held AS part"
         "  FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS k(member_id, wallet_type, live_from)"
         "  JOIN ledger.lot l ON l.member_id = k.member_id AND l.wallet_type = k.wallet_type"
-        "   AND l.lot_id >= k.live_from WHERE l.expires_at <= %s AND l.remaining > l.held)"
-        " UPDATE ledger.lot l SET remaining = l.held FROM past p"
-        " WHERE l.member_id = p.member_id AND l.wallet_type = p.wallet_type AND l.lot_id = p.lot_id"
-        " RETURNING p.member_id, p.wallet_type, p.lot_id, p.part",
+        "   AND l.lot_id >= k.live_from WHERE l.expires_at <= %s AND l.remaining > l.held),"
+        " taken AS (UPDATE ledger.lot l SET remaining = l.held FROM past p"
+        "  WHERE l.member_id = p.member_id AND l.wallet_type = p.wallet_type AND l.lot_id = p.lot_id"
+        "  RETURNING p.member_id, p.wallet_type, p.lot_id, p.part)"
+        " SELECT member_id, wallet_type, array_agg(lot_id), array_agg(part) FROM taken GROUP BY 1, 2",
         (
             _array(wallet.member_id.hex for wallet in chosen),
             _array(wallet.wallet_type for wallet in chosen),
