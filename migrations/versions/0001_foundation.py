@@ -1088,6 +1088,11 @@ def upgrade() -> None:
     )
     op.execute(
         """
+ALTER TABLE kernel.event_log ALTER COLUMN payload SET STORAGE EXTERNAL
+        """
+    )
+    op.execute(
+        """
 CREATE OR REPLACE VIEW ledger.leg AS
 SELECT member_id AS owner_id, wallet_type, version, posting_id, kind, amount, false AS mirrored, recorded_at, txid
   FROM ledger.entry

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     rate_limit_per_second: int = Field(default=2000, ge=1, le=1_000_000, description="calls a second of one API key")
-    event_log_retention_days: int = Field(default=30, ge=1, le=3650)
+    event_log_retention_days: int = Field(default=7, ge=1, le=3650)
     telemetry_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; needs changke[telemetry]")
     mqtt_url: str | None = Field(default=None, description="mqtt://user:secret@host:port; needs changke[mqtt]")
     mqtt_topics: str = Field(
