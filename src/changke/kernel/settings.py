@@ -34,7 +34,6 @@ class Settings(BaseSettings):
     default_region: str = Field(
         default="CN", min_length=2, max_length=2, description="region of phones without a prefix"
     )
-    timezone: str = Field(default="Asia/Shanghai", description="time zone of the programme")
     language: str | None = Field(default=None, description="zh or en for the command line; empty: from LANG")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

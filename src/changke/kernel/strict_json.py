@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from changke.kernel.errors import INVALID_JSON, MISSING_FIELD, TOO_LARGE, Refusal
+from changke.kernel.errors import INVALID_JSON, TOO_LARGE, Refusal
 from changke.kernel.money import BIGINT_MAX
 
 DEPTH_MAX = 32
@@ -232,13 +232,6 @@ def _inspect_text(text: str, path: str) -> None:
 
 def _refuse(field: str, reason: str) -> NoReturn:
     raise Refusal(INVALID_JSON, field=field.encode("ascii", "backslashreplace").decode(), reason=reason)
-
-
-def require(document: dict[str, Any], name: str) -> Any:
-    """Return a member of a document; refuses with `missing_field`."""
-    if document.get(name) is None:
-        raise Refusal(MISSING_FIELD, field=name)
-    return document[name]
 
 
 def has_nul(node: Any) -> bool:

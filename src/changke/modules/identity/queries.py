@@ -134,14 +134,6 @@ def merges_of(tx: Tx, member_id: UUID, *, limit: int = 200) -> tuple[Merge, ...]
     return tuple(_merge(row) for row in rows)
 
 
-def merge_of(tx: Tx, merge_id: UUID) -> Merge:
-    """Return a merge; refuses with `not_found`."""
-    row = tx.raw.execute(f"{_MERGE} WHERE merge_id = %s", (merge_id,)).fetchone()
-    if row is None:
-        raise Refusal(NOT_FOUND, field="merge_id", what="merge", have=str(merge_id))
-    return _merge(row)
-
-
 def review_cases(tx: Tx, *, limit: int, after: UUID | None = None, is_open: bool = True) -> list[ReviewCase]:
     """Return cases in the order they were opened: the open ones, or those that were decided."""
     rows = tx.raw.execute(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.kernel.merkle import Spot
@@ -107,9 +106,3 @@ def last_head(tx: Tx) -> tuple[int, datetime] | None:
 def summarise_entries(tx: Tx) -> None:
     """Let the index by transaction know the newest pages, so that finding new entries never means reading old ones."""
     tx.raw.execute("SELECT brin_summarize_new_values('ledger.ix_entry_txid')")
-
-
-def sealed_posting_ids(tx: Tx, *, limit: int) -> list[UUID]:
-    """Return the ids of the last sealed postings."""
-    rows = tx.raw.execute("SELECT posting_id FROM ledger.leaf ORDER BY leaf_index DESC LIMIT %s", (limit,)).fetchall()
-    return [row[0] for row in rows]

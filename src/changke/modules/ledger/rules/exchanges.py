@@ -12,7 +12,6 @@ from changke.modules.ledger.rules import calendar
 from changke.modules.ledger.rules.book import Book, Part, draw_order, draws_of, take, total
 from changke.modules.ledger.rules.moves import spendable
 from changke.modules.ledger.state import Entry, Spent, Target, Wallet
-from changke.modules.ledger.wallet_types import WalletType
 
 REVERSIBLE = frozenset({"redeem", "donate", "capture", "exchange_out"})
 
@@ -258,8 +257,3 @@ def spent_key(request: terms.Request) -> tuple[UUID, str, str] | None:
         case terms.Exchange() if request.daily_limit is not None:
             return request.member_id, request.source_type, "exchange_out"
     return None
-
-
-def zone_of(types: dict[str, WalletType], code: str) -> str:
-    """Return the time zone whose day and month limit a wallet type."""
-    return types[code].time_zone if code in types else "UTC"
