@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from changke.kernel.conditions.nodes import FactValue
@@ -61,7 +61,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class MemberFacts:
-    """A member as the rules see one: flat facts such as `member.tier`, `member.tags`, `wallet.points`, `history.orders`."""
+    """A member as the rules see one: flat facts such as `member.tier`, `member.tags`, `wallet.points`."""
 
     member_id: UUID
     values: Mapping[str, FactValue]
@@ -81,7 +81,7 @@ class CouponInHand:
 
 
 class CounterKey(NamedTuple):
-    """One count: the limit's id (`campaign/rule/2` or `campaign//0`), whose (member id, store code …, or ""), window."""
+    """One count: the limit's id (`campaign/rule/2` or `campaign//0`), whose it is (a member id, store …), its window."""
 
     limit: str
     scope: str
@@ -164,7 +164,7 @@ class Credited:
 
 @dataclass(frozen=True, slots=True)
 class DueEffect:
-    """Something else a rule gives: `issue_coupon`, `grant_benefit`, `grant_badge` and so on, with its code and count."""
+    """Something else a rule gives: `issue_coupon`, `grant_benefit`, `tag` and so on, with its code and count."""
 
     rule: str
     campaign: str
