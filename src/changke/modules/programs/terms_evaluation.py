@@ -81,7 +81,7 @@ class CouponInHand:
 
 
 class CounterKey(NamedTuple):
-    """One count: the limit's id (`campaign/rule/2` or `campaign//0`), whose it is (a member id, store …), its window."""
+    """One count: the limit's id (`campaign/rule/2` or `campaign//0`), whose (a member id, store …), its window."""
 
     limit: str
     scope: str
