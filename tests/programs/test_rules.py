@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changke.kernel.errors import UNKNOWN_CURRENCY, Refusal
-from changke.modules.programs import rules
+from changke.modules.programs import rules_simple as rules
 from changke.modules.programs.terms import INVALID_EARN_RULE, EarnRule
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

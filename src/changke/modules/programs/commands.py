@@ -13,7 +13,8 @@ from changke.modules.identity import queries as identity
 from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import queries as wallets
 from changke.modules.ledger import terms as points
-from changke.modules.programs import queries, rules, store
+from changke.modules.programs import queries, store
+from changke.modules.programs import rules_simple as rules
 from changke.modules.programs.terms import Decision, EarnRule
 
 

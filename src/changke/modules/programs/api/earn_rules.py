@@ -14,7 +14,6 @@ from changke.modules.programs import commands, queries
 from changke.modules.programs.terms import EarnRule
 
 router = PermissionRouter(prefix="/v1", tags=["programme"])
-routers = (router,)
 
 _CODE = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 
