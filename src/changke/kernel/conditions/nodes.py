@@ -13,7 +13,11 @@ SET_MAX = 20_000
 
 
 class FactType(StrEnum):
-    """What kind of value a fact has. MONEY is in minor units, QUANTITY in thousandths, INSTANT in epoch seconds."""
+    """What kind of value a fact has. MONEY is in minor units, QUANTITY in thousandths, INSTANT in epoch seconds.
+
+    ANY is a text, a whole number or a boolean, as the caller sent it; a value of another kind than the operand is not
+    equal to it, not in a list of it, and neither below nor above it.
+    """
 
     TEXT = "text"
     TEXTS = "texts"
@@ -22,6 +26,7 @@ class FactType(StrEnum):
     QUANTITY = "quantity"
     BOOLEAN = "boolean"
     INSTANT = "instant"
+    ANY = "any"
 
 
 class Op(StrEnum):
