@@ -22,7 +22,10 @@ CONDITION_SCOPE = RefusalCode(
 CONDITION_OPERATOR = RefusalCode(
     "condition_operator",
     422,
-    Text("{field}: {have} does not fit {fact} ({type}); use {need}", "{field}：{have} 不适用于 {fact}（{type}）；可用 {need}"),
+    Text(
+        "{field}: {have} does not fit {fact} ({type}); use {need}",
+        "{field}：{have} 不适用于 {fact}（{type}）；可用 {need}",
+    ),
 )
 CONDITION_OPERAND = RefusalCode(
     "condition_operand", 422, Text("{field} is {have}; it must be {need}", "{field} 为 {have}，应为 {need}")
@@ -32,7 +35,9 @@ CONDITION_BACKWARDS = RefusalCode(
     "condition_backwards", 422, Text("{field}: {have} is above {need}", "{field}：{have} 大于 {need}")
 )
 CONDITION_TOO_BIG = RefusalCode(
-    "condition_too_big", 422, Text("{field} has {have} {what}; at most {need}", "{field} 的 {what} 为 {have}，最多 {need}")
+    "condition_too_big",
+    422,
+    Text("{field} has {have} {what}; at most {need}", "{field} 的 {what} 为 {have}，最多 {need}"),
 )
 UNKNOWN_SET = RefusalCode(
     "unknown_set",
