@@ -1,0 +1,1 @@
+"""What programmes decide, without rows and without a clock."""
