@@ -162,4 +162,12 @@ SHIPPED: tuple[WalletType, ...] = (
     ),
     WalletType("pool", Text("household points", "家庭积分"), _POINT, "pool", holder=Holder.POOL, expiry=_YEAR),
     WalletType("cause", Text("donations", "公益积分"), _POINT, "cause", holder=Holder.SYSTEM),
+    WalletType(
+        "stored_value", Text("stored value, paid in", "储值本金"), Text("minor unit", "分"), "stored_value",
+        value_minor=Decimal(1), floor=0, hold_ttl_seconds_max=7 * 86_400, adjust_limit=0,
+    ),
+    WalletType(
+        "stored_value_bonus", Text("stored value, bonus", "储值赠金"), Text("minor unit", "分"), "stored_value",
+        value_minor=Decimal(1), floor=0, hold_ttl_seconds_max=7 * 86_400, adjust_limit=0,
+    ),
 )  # fmt: skip
