@@ -21,7 +21,7 @@ SKUS_EACH = 4
 
 @dataclass(frozen=True, slots=True)
 class PriceRace:
-    """`promotions` are {code, percent, skus}; a cart is its lines {line_id, sku, quantity, unit_price_minor, amount_minor}."""
+    """`promotions` are {code, percent, skus}; a cart is its lines {line_id, sku, quantity, …_minor}."""
 
     promotions: list[dict[str, Any]]
     carts: list[list[dict[str, Any]]]
