@@ -138,7 +138,8 @@ def _follows(error: ErrorDetails) -> bool:
 _TYPES = {
     "int": "123", "string": '"text"', "bool": "true, false", "list": "[…]", "tuple": "[…]", "dict": "{…}",
     "dataclass": "{…}", "mapping": "{…}", "decimal": "1.5", "datetime": "2026-03-01T09:00:00", "date": "2026-03-01",
-    "time": "09:00", "uuid": "UUID", "frozen_set": "[…]", "set": "[…]", "finite": "1.5", "timezone": "…Z",
+    "time": "09:00", "uuid": "UUID", "frozen_set": "[…]", "set": "[…]", "finite": "1.5",
+    "timezone": "2026-03-01T09:00:00 (without a zone 不带时区)",
 }  # fmt: skip
 _RANGES = {
     "greater_than": (">", "gt"), "greater_than_equal": ("≥", "ge"), "less_than": ("<", "lt"),
@@ -222,12 +223,12 @@ def _step(kind: Any, step: str | int) -> tuple[Any, bool]:
     choices = _choices(kind)
     if len(choices) > 1 and isinstance(step, str):
         for one in choices:
-            if dataclasses.is_dataclass(one) and step in _tags(one):
+            if isinstance(one, type) and dataclasses.is_dataclass(one) and step in _tags(one):
                 return one, True
     for one in choices:
         if isinstance(step, int) and get_origin(one) in (tuple, list, frozenset):
             return get_args(one)[0], False
-        if dataclasses.is_dataclass(one) and step in (hints := _hints(one)):
+        if isinstance(one, type) and dataclasses.is_dataclass(one) and step in (hints := _hints(one)):
             return hints[str(step)], False
         if isinstance(get_origin(one), type) and issubclass(get_origin(one), Mapping):
             return get_args(one)[1], False
@@ -244,10 +245,10 @@ def _choices(kind: Any) -> list[Any]:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
 @cache
-def _tags(kind: Any) -> tuple[str, ...]:
+def _tags(kind: type) -> tuple[str, ...]:
     return tuple(str(one) for one in get_args(_hints(kind).get("kind")))

@@ -117,7 +117,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _plain(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    tag = dumper.resolve(yaml.ScalarNode, text, (True, False))
+    tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return yaml.ScalarNode(tag, text)
 
 

@@ -7,13 +7,13 @@ programme's time zone. A condition is kept as its JSON tree (see `changke.kernel
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
-from pydantic import ConfigDict, Discriminator, StringConstraints
+from pydantic import ConfigDict, Discriminator, NaiveDatetime, StringConstraints
 
 from changke.kernel.i18n import Text
 
@@ -165,8 +165,8 @@ class Schedule:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: NaiveDatetime | None = None
+    ends_at: NaiveDatetime | None = None
     weekdays: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
     dayparts: tuple[Daypart, ...] = ()
     days_of_month: tuple[Annotated[int, Ge(-1), Le(31)], ...] = ()
