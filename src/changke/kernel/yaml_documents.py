@@ -39,7 +39,7 @@ class Document:
         """Return the line of a path such as `rules[0].when`, or of the last part of it that there is."""
         node = self.root
         line = node.start_mark.line + 1 if node else 1
-        for name, index in _STEP.findall(path or ""):
+        for name, index in _STEP.findall((path or "").partition(",")[0]):
             found = _child(node, name, int(index) if index else None)
             if found is None:
                 break
