@@ -31,7 +31,9 @@ from changke.kernel.conditions.refusals import (
     CONDITION_OPERATOR,
     CONDITION_SCOPE,
     CONDITION_SHAPE,
-    CONDITION_TOO_BIG,
+    CONDITION_TOO_DEEP,
+    CONDITION_TOO_MANY_PARTS,
+    CONDITION_TOO_MANY_VALUES,
     UNKNOWN_FACT,
     UNKNOWN_SET,
 )
@@ -128,9 +130,9 @@ class _Reader:
     def _count(self, path: str, depth: int) -> None:
         self._nodes += 1
         if depth > DEPTH_MAX:
-            raise Refusal(CONDITION_TOO_BIG, field=path, have=depth, need=DEPTH_MAX, what="levels 层")
+            raise Refusal(CONDITION_TOO_DEEP, field=path, have=depth, need=DEPTH_MAX)
         if self._nodes > NODES_MAX:
-            raise Refusal(CONDITION_TOO_BIG, field=self._root, have=self._nodes, need=NODES_MAX, what="parts 项")
+            raise Refusal(CONDITION_TOO_MANY_PARTS, field=self._root, have=self._nodes, need=NODES_MAX)
 
     def _parts(self, inside: Any, path: str, depth: int, of_line: bool) -> tuple[Node, ...]:
         if not isinstance(inside, list):
@@ -247,7 +249,7 @@ def _list(given: Any, kind: FactType, values: tuple[str, ...], path: str) -> tup
     if not given:
         raise Refusal(CONDITION_EMPTY, field=path)
     if len(given) > VALUES_MAX:
-        raise Refusal(CONDITION_TOO_BIG, field=path, have=len(given), need=VALUES_MAX, what="values 值")
+        raise Refusal(CONDITION_TOO_MANY_VALUES, field=path, have=len(given), need=VALUES_MAX)
     return tuple(_scalar(one, kind, values, f"{path}[{index}]") for index, one in enumerate(given))
 
 

@@ -34,10 +34,28 @@ CONDITION_EMPTY = RefusalCode("condition_empty", 422, Text("{field} is empty", "
 CONDITION_BACKWARDS = RefusalCode(
     "condition_backwards", 422, Text("{field}: {have} is above {need}", "{field}：{have} 大于 {need}")
 )
-CONDITION_TOO_BIG = RefusalCode(
-    "condition_too_big",
+CONDITION_TOO_DEEP = RefusalCode(
+    "condition_too_deep",
     422,
-    Text("{field} has {have} {what}; at most {need}", "{field} 的 {what} 为 {have}，最多 {need}"),
+    Text("{field} is {have} levels deep; at most {need}", "{field} 嵌套 {have} 层，最多 {need} 层"),
+)
+CONDITION_TOO_MANY_PARTS = RefusalCode(
+    "condition_too_many_parts",
+    422,
+    Text("{field} has {have} parts or more; at most {need}", "{field} 至少有 {have} 个组成部分，最多 {need} 个"),
+)
+CONDITION_TOO_MANY_VALUES = RefusalCode(
+    "condition_too_many_values",
+    422,
+    Text(
+        "{field} has {have} values; at most {need}, name a set instead",
+        "{field} 有 {have} 个值，最多 {need} 个；请改用集合",
+    ),
+)
+CONDITION_TOO_LONG = RefusalCode(
+    "condition_too_long",
+    422,
+    Text("{field} has {have} characters; at most {need}", "{field} 有 {have} 个字符，最多 {need}"),
 )
 UNKNOWN_SET = RefusalCode(
     "unknown_set",
