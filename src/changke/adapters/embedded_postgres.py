@@ -197,9 +197,16 @@ class EmbeddedPostgres:
             "--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums",
             *([] if self._durable else ["--no-sync"]),
         )  # fmt: skip
+        self._silence_initdb(draft / "postgresql.conf")
         draft.rename(self.data)
 
-    def _write_settings(self) -> None:
+    def _silence_initdb(self, path: Path) -> None:
+        """Comment out what initdb has set and we set too: the last line of the file would win, and ours come first."""
+        ours = {line.split(" = ", 1)[0] for line in self._settings()}
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(f"#{line}" if line.split(" = ", 1)[0] in ours else line for line in lines) + "\n")
+
+    def _settings(self) -> list[str]:
         sizing = self._sizing
         lines = [
             "listen_addresses = ''",
@@ -223,10 +230,12 @@ class EmbeddedPostgres:
         ]
         if not self._durable:
             lines += ["fsync = off", "synchronous_commit = off", "full_page_writes = off", "summarize_wal = off"]
+        return lines
+
+    def _write_settings(self) -> None:
         path = self.data / "changke.conf"
-        path.write_text(
-            "\n".join(["# written by changke at every start; put your own settings into postgresql.conf", *lines, ""])
-        )
+        note = "# written by changke at every start; put your own settings into postgresql.conf"
+        path.write_text("\n".join([note, *self._settings(), ""]))
         main = self.data / "postgresql.conf"
         include = "include_if_exists = 'changke.conf'"
         text = main.read_text()
