@@ -1,12 +1,20 @@
 """The database: one way to open a transaction, a pool that refuses in time, COPY that loses no character."""
 
+import shutil
+import tempfile
 import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from changke.adapters.embedded_postgres import EmbeddedPostgres, Sizing
 from changke.kernel.database import Database
 from changke.kernel.errors import Refusal
+from changke.kernel.ids import new_id
 
 
 def test_what_a_block_wrote_is_there_after_it_and_gone_when_it_raises(database):
@@ -93,3 +101,68 @@ def test_a_crowd_before_a_full_pool_is_sent_away_at_once(database_url):
 
 def test_connections_speak_utc(tx):
     assert tx.raw.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_savepoints_undo_only_what_failed_inside_each_other_and_one_after_the_other(tx):
+    tx.raw.execute("CREATE TEMP TABLE note (text text PRIMARY KEY)")
+
+    def note(text, *, fails=False):
+        with tx.savepoint("SELECT count(*) FROM note") as rows:
+            tx.raw.execute("INSERT INTO note VALUES (%s)", (text,))
+            if fails:
+                tx.raw.execute("INSERT INTO note VALUES (%s)", (text,))
+        return rows
+
+    assert note("first") == [(0,)]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        note("lost", fails=True)
+    assert note("second") == [(1,)]
+    with pytest.raises(psycopg.errors.UniqueViolation), tx.savepoint():
+        note("first", fails=note("inside what fails") == [(2,)])
+    with tx.savepoint():
+        note("inside")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            note("lost too", fails=True)
+    note("last")
+    assert tx.raw.execute("SELECT text FROM note").fetchall() == [("first",), ("second",), ("inside",), ("last",)]
+
+
+@dataclass(frozen=True)
+class Noted:
+    topic: ClassVar[str] = "test.noted.v1"
+    event_id: UUID
+    lane_key: UUID
+
+
+@pytest.mark.parametrize("many", [1, 100], ids=["in one trip", "by copy"])
+def test_nothing_is_kept_when_the_announcements_cannot_be(database, many):
+    with database.transaction() as tx:
+        tx.raw.execute("CREATE TABLE note (text text)")
+        tx.raw.execute("ALTER TABLE kernel.event_log ADD CHECK (topic <> 'test.noted.v1')")
+
+    def announce():
+        with database.transaction() as tx:
+            tx.raw.execute("INSERT INTO note VALUES ('lost')")
+            tx.announce(*(Noted(new_id(), new_id()) for _ in range(many)))
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        announce()
+    with database.transaction() as tx:
+        assert tx.raw.execute("SELECT * FROM note").fetchall() == []
+
+
+def test_the_server_that_comes_with_the_package_has_our_settings_and_yields_to_the_users():
+    folder = Path(tempfile.mkdtemp(prefix="changke-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(folder, durable=False, sizing=Sizing(shared_buffers_mb=48, max_wal_mb=640))
+    names = ("shared_buffers", "max_wal_size", "max_connections")
+    try:
+        with server, psycopg.connect(server.url) as connection:
+            got = [connection.execute(f"SHOW {name}").fetchone()[0] for name in names]
+            assert got == ["48MB", "640MB", "200"]
+        with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.write("max_connections = 50\n")
+        with server, psycopg.connect(server.url) as connection:
+            assert connection.execute("SHOW max_connections").fetchone() == ("50",)
+    finally:
+        shutil.rmtree(folder)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import orjson
@@ -51,6 +51,7 @@ class Tx:
         self.raw: psycopg.Connection[Any] = driver
         self._announced = log.Outbox()
         self._savepoints = 0
+        self._finished: str | None = None
 
     def announce(self, *announcements: log.Announcement) -> None:
         """Add announcements to the event log; they appear when the transaction commits."""
@@ -73,24 +74,45 @@ class Tx:
             copy.write(data)
 
     @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what was done inside, announcements too, when it raises; the transaction itself goes on."""
+    def savepoint(self, ask: LiteralString | None = None) -> Iterator[list[Any]]:
+        """Undo what was done inside, announcements too, when it raises; the transaction itself goes on.
+
+        The rows of the query `ask` come along in the same trip to the database. A savepoint that is over is released
+        by the next one or by the commit, which costs no trip of its own.
+        """
         mark = self._announced.mark()
         self._savepoints += 1
         name = f"changke_{self._savepoints}"
-        self.raw.execute(f"SAVEPOINT {name}")
+        with self.raw.pipeline():
+            if self._finished:
+                self.raw.execute(f"RELEASE SAVEPOINT {self._finished}")
+            self.raw.execute(f"SAVEPOINT {name}")
+            asked = self.raw.execute(ask) if ask else None
+        self._finished = None
         try:
-            yield
+            yield asked.fetchall() if asked else []
         except BaseException:
             self._announced.back_to(mark)
             if not self.raw.broken:
                 self.raw.execute(f"ROLLBACK TO SAVEPOINT {name}")
             raise
-        self.raw.execute(f"RELEASE SAVEPOINT {name}")
+        finally:
+            self._finished = name
 
     def flush_announcements(self) -> int:
         """Write what was announced so far to the event log; called by the kernel just before the commit."""
         return self._announced.flush(self.raw)
+
+    def commit(self) -> int:
+        """Write the announcements and commit, in one trip when they are few; returns how many. For the kernel only."""
+        if not self._announced.is_small:
+            announced = self.flush_announcements()
+            self.raw.commit()
+            return announced
+        with self.raw.pipeline():  # where the log cannot be written, PostgreSQL skips the COMMIT behind it
+            announced = self.flush_announcements()
+            self.raw.execute("COMMIT")
+        return announced
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
@@ -169,7 +191,7 @@ class Database:
                     if value is not None:
                         tx.raw.execute(f"SET LOCAL {name} = {int(value)}")
                 yield tx
-                announced = tx.flush_announcements()
+                announced = tx.commit()
             if announced:
                 self._wake_readers(connection)
 

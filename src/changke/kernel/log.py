@@ -94,12 +94,18 @@ class Outbox:
         """Forget what was announced after `mark`."""
         del self._items[mark:]
 
+    @property
+    def is_small(self) -> bool:
+        """Whether `flush` will be a single statement."""
+        return 0 < len(self._items) <= _FEW_ITEMS and len({item[:2] for item in self._items}) <= LANES
+
     def flush(self, connection: psycopg.Connection[Any]) -> int:
         """Insert everything under the locks of its lanes; returns how many announcements were written."""
         packed: dict[tuple[int, str], list[bytes]] = defaultdict(list)
         for topic, lane, item in self._items:
             packed[lane, topic].append(item)
-        count, self._items = len(self._items), []
+        count, small = len(self._items), self.is_small
+        self._items = []
         if not count:
             return 0
         rows = [
@@ -108,7 +114,7 @@ class Outbox:
             for part in (items[start : start + ROW_ITEMS_MAX] for start in range(0, len(items), ROW_ITEMS_MAX))
         ]
         lanes = sorted({row[0] for row in rows})
-        if len(rows) <= LANES and count <= _FEW_ITEMS:
+        if small:
             document = ",".join([f'[{lane},"{topic}",{items},{payload}]' for lane, topic, items, payload in rows])
             connection.execute(_LOCK_AND_INSERT, (_LOCK_SPACE, lanes, f"[{document}]"))
             return count

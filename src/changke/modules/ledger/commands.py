@@ -45,10 +45,9 @@ def post(tx: Tx, requests_: Sequence[terms.Request], *, at: datetime) -> list[te
     """
     if len(requests_) > terms.BATCH_MAX:
         raise Refusal(TOO_LARGE, field="requests", have=len(requests_), need=terms.BATCH_MAX)
-    types = store.load_types(tx)
     outcomes: list[terms.Outcome] = []
     for wave in _waves(requests_):
-        outcomes.extend(_post_wave(tx, wave, types, at))
+        outcomes.extend(_post_wave(tx, wave, at))
     return outcomes
 
 
@@ -72,15 +71,16 @@ def _waves(asked: Sequence[terms.Request]) -> list[list[terms.Request]]:
     return waves
 
 
-def _post_wave(tx: Tx, wave: list[terms.Request], types: dict[str, WalletType], at: datetime) -> list[terms.Outcome]:
+def _post_wave(tx: Tx, wave: list[terms.Request], at: datetime) -> list[terms.Outcome]:
     earns = [one for one in wave if isinstance(one, terms.Earn)]
-    sliding = {code for code, one in types.items() if one.slides}
-    straight = len(earns) == len(wave) and not any(one.wallet_type in sliding for one in earns)
+    straight = len(earns) == len(wave)
     known: dict[UUID, tuple[bytes, terms.Posted]] = {}
     for attempt in range(_TRIES):
         try:
-            with tx.savepoint():
-                if straight:
+            with tx.savepoint(store.TYPES) as rows:
+                types = store.types_of(rows)
+                sliding = {code for code, one in types.items() if one.slides}
+                if straight and not (sliding and any(one.wallet_type in sliding for one in earns)):
                     return _credit(tx, earns, types, known, at)
                 return _decide(tx, wave, types, known, at)
         except store_credits.InDebt:
@@ -109,9 +109,8 @@ def _credit(
                 answers[award.place] = _again(first, award.body_hash, award.request.key)
         awards = [award for award in awards if award.place not in answers]
     if awards:
-        standing, txid = store_credits.credit_wallets(tx, credits.sums(awards))
-        write = store_credits.write_few if len(awards) <= store_credits.FEW else store_credits.write
-        posted = write(tx, awards, standing, txid, at=at)
+        credit = store_credits.credit_few if len(awards) <= store_credits.FEW else store_credits.credit
+        posted = credit(tx, awards, credits.sums(awards), at=at)
         writing.note_late(tx, [award.expires_at for award in awards], at)
         if not answers:
             return list(posted)

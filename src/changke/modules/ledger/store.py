@@ -30,6 +30,7 @@ _LOT = (
     "l.member_id, l.wallet_type, l.lot_id, l.amount, l.remaining, l.held, l.awarded_at, l.activates_at, l.expires_at,"
     " l.activation_due, l.profile_id, l.reference, l.origin_member, l.origin_lot, l.moved_member, l.moved_lot"
 )
+TYPES = "SELECT DISTINCT ON (code) definition::text FROM ledger.wallet_type ORDER BY code, version DESC"
 _HOLD = "member_id, hold_id, wallet_type, amount, draws, state, created_at, expires_at, reference"
 _ENTRY = (
     "e.member_id, e.wallet_type, e.version, e.posting_id, e.kind, e.amount, e.balance_after, e.held_after,"
@@ -39,9 +40,11 @@ _ENTRY = (
 
 def load_types(tx: Tx) -> dict[str, WalletType]:
     """Return the newest version of every wallet type."""
-    rows = tx.raw.execute(
-        "SELECT DISTINCT ON (code) definition::text FROM ledger.wallet_type ORDER BY code, version DESC"
-    ).fetchall()
+    return types_of(tx.raw.execute(TYPES).fetchall())
+
+
+def types_of(rows: Iterable[tuple[str]]) -> dict[str, WalletType]:
+    """Return wallet types by code, given the rows of the query `TYPES`."""
     found = [wallet_types.from_json(text) for (text,) in rows]
     return {one.code: one for one in found}
 
