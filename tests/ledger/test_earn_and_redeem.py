@@ -198,9 +198,23 @@ def test_both_lanes_announce_the_same(shop):
     (posted,) = shop.post(terms.Earn("e", anna, "points", 5, shop.at, "订单 1"))
     ((topic, _, payload),) = shop.tx._announced._items
     entry = Entry(anna, "points", 1, posted.posting_id, "earn", 5, 5, 0, terms.ISSUANCE, shop.at, "订单 1")
-    expected = events.posted(entry, shop.at, first=True)
+    expected = events.posted(entry, shop.at)
     assert topic == expected.topic
     assert payload == orjson.dumps(expected)
+
+
+@pytest.mark.parametrize("many", [1, 101], ids=["one statement", "copy"])
+def test_a_reference_of_any_characters_comes_back_as_it_was(shop, many):
+    odd = ['back\\slash "and" quote', "NULL", "{a,b}", " ", "\\N", "一\t二\n三", "'"]
+    anna = shop.person("Anna")
+    awards = [terms.Earn(f"odd-{n}", anna, "points", 1, shop.at, odd[n % len(odd)]) for n in range(max(many, len(odd)))]
+    shop.post(*awards)
+    rows = shop.tx.raw.execute(
+        "SELECT e.reference, l.reference FROM ledger.entry e JOIN ledger.lot l USING (member_id, wallet_type)"
+        " WHERE member_id = %s AND l.lot_id = e.version << 16 ORDER BY version",
+        (anna,),
+    ).fetchall()
+    assert rows == [(one.reference, one.reference) for one in awards]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _take_past(tx: Tx, wallets: dict[WalletKey, Wallet], at: datetime) -> int:
     answers = [terms.Posted(entry.posting_id, (movement(entry),)) for entry in entries]
     store.save_postings(tx, [(answer, answer.posting_id.bytes) for answer in answers])
     store.save_entries(tx, entries, at=at)
-    tx.announce(*(events.posted(entry, at, first=True) for entry in entries))
+    tx.announce(*(events.posted(entry, at) for entry in entries))
     return sum(len(lots) for _, _, lots, _ in taken)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from changke.kernel.database import Tx
 from changke.modules.ledger import events, store
@@ -18,10 +17,7 @@ def save_book(tx: Tx, book: Book, *, at: datetime) -> None:
     store.save_targets(tx, book.touched_targets.values())
     store.save_entries(tx, book.entries, at=at)
     note_late(tx, [lot.expires_at for lot in book.touched_lots.values() if lot.is_new], at)
-    seen: set[UUID] = set()
-    for entry in book.entries:
-        tx.announce(events.posted(entry, at, first=entry.posting_id not in seen))
-        seen.add(entry.posting_id)
+    tx.announce(*(events.posted(entry, at) for entry in book.entries))
 
 
 def note_late(tx: Tx, expiries: Sequence[datetime | None], at: datetime) -> None:

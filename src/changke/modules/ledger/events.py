@@ -11,11 +11,9 @@ from changke.modules.ledger.state import Entry
 
 @dataclass(frozen=True, slots=True)
 class PostedAnnouncement:
-    """An entry was added to a wallet."""
+    """An entry was added to a wallet. Member, wallet type and version name it; no id is said twice, there are many."""
 
     topic: ClassVar[str] = "ledger.posted.v1"
-    event_id: UUID
-    lane_key: UUID
     posting_id: UUID
     kind: str
     member_id: UUID
@@ -27,6 +25,16 @@ class PostedAnnouncement:
     reference: str | None
     occurred_at: datetime
     recorded_at: datetime
+
+    @property
+    def event_id(self) -> UUID:
+        """An id made of the entry's name."""
+        return derived_id("entry", self.member_id.hex, self.wallet_type, str(self.version))
+
+    @property
+    def lane_key(self) -> UUID:
+        """The wallet's owner."""
+        return self.member_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,9 @@ class AdjustmentProposed:
     proposed_by: str
 
 
-def posted(entry: Entry, recorded_at: datetime, *, first: bool) -> PostedAnnouncement:
-    """Return the announcement of an entry; its id is the posting's for the first entry and derived for the others."""
-    event_id = entry.posting_id
-    if not first:
-        event_id = derived_id("entry", entry.member_id.hex, entry.wallet_type, str(entry.version))
+def posted(entry: Entry, recorded_at: datetime) -> PostedAnnouncement:
+    """Return the announcement of an entry."""
     return PostedAnnouncement(
-        event_id, entry.member_id, entry.posting_id, entry.kind, entry.member_id, entry.wallet_type, entry.version,
-        entry.amount, entry.balance_after, entry.held_after, entry.reference, entry.occurred_at, recorded_at,
+        entry.posting_id, entry.kind, entry.member_id, entry.wallet_type, entry.version, entry.amount,
+        entry.balance_after, entry.held_after, entry.reference, entry.occurred_at, recorded_at,
     )  # fmt: skip
