@@ -1,0 +1,113 @@
+"""Past trade in bulk, for those who replay it: orders with what was kept of them, and what is known of products."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from changke.kernel.database import Tx
+
+MEMBERS_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PastLine:
+    """What was kept of a line. Quantities are in thousandths; `shelf_minor` is the price before any discount."""
+
+    sku: str
+    quantity_milli: int
+    shelf_minor: int
+    net_minor: int
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastOrder:
+    """An order without what came back; one that came back whole has no lines."""
+
+    order_id: UUID
+    profile_id: UUID
+    occurred_at: datetime
+    channel: str | None
+    store: str | None
+    currency: str
+    shipping_minor: int
+    coupons: tuple[str, ...]
+    lines: tuple[PastLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFacts:
+    """What the catalogue knows of a product; `category` is the path from the widest to the narrowest."""
+
+    category: tuple[str, ...]
+    brand: str | None
+
+
+_ORDERS = """
+SELECT o.order_id, o.profile_id, o.occurred_at, o.channel, o.store, o.currency, o.shipping_minor,
+       o.details -> 'coupons',
+       array_agg(l.sku ORDER BY l.line_no),
+       array_agg((l.quantity * 1000)::bigint ORDER BY l.line_no),
+       array_agg(l.net_minor + l.discount_minor ORDER BY l.line_no),
+       array_agg(l.net_minor ORDER BY l.line_no),
+       array_agg(l.category ORDER BY l.line_no),
+       array_agg(l.line_no::int ORDER BY l.line_no)
+  FROM activity.sale_order o JOIN activity.order_line l USING (profile_id, order_id)
+ WHERE o.profile_id = ANY(%(profiles)s::uuid[]) AND o.occurred_at >= %(since)s AND o.occurred_at < %(until)s
+ GROUP BY o.profile_id, o.order_id
+ ORDER BY o.occurred_at, o.order_id
+"""
+
+_RETURNED = """
+SELECT order_id, line_no, (sum(quantity) * 1000)::bigint, sum(refund_minor)::bigint
+  FROM activity.return_line WHERE profile_id = ANY(%(profiles)s::uuid[]) GROUP BY order_id, line_no
+"""
+
+
+def profiles_with_trade(tx: Tx, *, since: datetime, until: datetime) -> list[UUID]:
+    """Return the profiles that ordered in [since, until), guests left out."""
+    rows = tx.raw.execute(
+        "SELECT DISTINCT profile_id FROM activity.sale_order WHERE occurred_at >= %s AND occurred_at < %s"
+        " AND profile_id <> '00000000-0000-0000-0000-000000000000' ORDER BY 1",
+        (since, until),
+    ).fetchall()
+    return [profile for (profile,) in rows]
+
+
+def past_orders(tx: Tx, *, profile_ids: Sequence[UUID], since: datetime, until: datetime) -> list[PastOrder]:
+    """Return the orders of profiles in [since, until) in the order of time, without what came back of them."""
+    places = {"profiles": [str(one) for one in profile_ids], "since": since, "until": until}
+    returned = {(order, line): (milli, minor) for order, line, milli, minor in tx.raw.execute(_RETURNED, places)}
+    return [_past_order(row, returned) for row in tx.raw.execute(_ORDERS, places, binary=True)]
+
+
+def _past_order(row: Sequence[object], returned: dict[tuple[UUID, int], tuple[int, int]]) -> PastOrder:
+    order_id, profile_id, occurred_at, channel, store, currency, shipping, coupons, *columns = row
+    lines = []
+    for sku, milli, shelf, net, category, number in zip(*columns, strict=True):  # type: ignore[call-overload]
+        back = returned.get((order_id, number)) if returned else None  # type: ignore[arg-type]
+        if back is None:
+            lines.append(PastLine(sku, milli, shelf, net, category))
+        elif back[0] < milli:
+            kept = milli - back[0]
+            lines.append(PastLine(sku, kept, shelf * kept // milli, max(0, net - back[1]), category))
+    return PastOrder(
+        order_id, profile_id, occurred_at, channel, store, currency, shipping,  # type: ignore[arg-type]
+        tuple(coupons or ()), tuple(lines),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def product_facts(tx: Tx, *, skus: Iterable[str]) -> dict[str, ProductFacts]:
+    """Return what the catalogue knows of products; those it has not heard of are left out."""
+    rows = tx.raw.execute(
+        "SELECT code, category, brand FROM activity.product WHERE code = ANY(%s) AND (category, brand) IS DISTINCT FROM"
+        " (NULL, NULL)",
+        (list(skus),),
+    ).fetchall()
+    return {code: ProductFacts(path_of(category), brand) for code, category, brand in rows}
+
+
+def path_of(category: str | None) -> tuple[str, ...]:
+    """Return a category as its path: `DAIRY/CHEESE` is ("DAIRY", "CHEESE")."""
+    return tuple(part.strip() for part in category.split("/") if part.strip()) if category else ()
