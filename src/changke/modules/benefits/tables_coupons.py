@@ -2,8 +2,8 @@
 
 - `coupon` is keyed by whose it is. A public code is one coupon of nobody with many uses, so every promise about uses is
   one CHECK on one row, and one row lock decides who comes first.
-- `coupon_stock` is one row a template: what was given out and how far the pool is taken. A batch takes what it needs in
-  one step under that row's lock, at the end of its work; a pool's codes have dense places, so taking codes is arithmetic.
+- `coupon_stock` is one row a template: what was given out and how far the pool is taken. A batch takes what it needs
+  in one step under that row's lock, at the end of its work; a pool's codes have dense places, so taking is arithmetic.
 - `coupon_use` is one use of a coupon by a session or an order; `coupon_entry` is the journal.
 - `coupon_tally` counts what a profile had of a template, ever (window '') and on a day. The row of the profile that is
   the member itself is locked first, so two profiles of one member cannot pass each other.
