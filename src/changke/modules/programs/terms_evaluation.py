@@ -273,6 +273,7 @@ REJECTIONS: Mapping[str, Text] = {
     "condition_not_met": _text("{fact}: have {have}, need {need}", "{fact}：当前 {have}，需要 {need}"),
     "coupon_needed": _text("needs coupon {need}", "需要优惠券 {need}"),
     "coupon_not_found": _text("there is no such coupon", "优惠券不存在"),
+    "coupon_mistyped": _text("the code was not typed correctly", "券码输入有误，请核对"),
     "coupon_expired": _text("the coupon ended on {have}", "优惠券已于 {have} 过期"),
     "coupon_not_started": _text("the coupon starts on {need}", "优惠券自 {need} 起可用"),
     "coupon_used": _text("the coupon was used already", "优惠券已使用"),
