@@ -119,12 +119,6 @@ class Batch:
         self.put_use(use)
         self.note(coupon, state.value, str(use.session_id or use.order_id))
 
-    def void(self, coupon: Coupon, kind: Template, reason: str) -> None:
-        """Take a coupon out of use; its stock goes back where the template says so and nothing of it was used."""
-        coupon.state = State.VOID
-        self.recycle(coupon, kind)
-        self.note(coupon, "voided", reason)
-
     def recycle(self, coupon: Coupon, kind: Template) -> None:
         """Return a coupon that is over to the stock, where the template says so and nothing of it was used."""
         if kind.recycle and coupon.profile_id != NOBODY and not (coupon.used or coupon.reserved or coupon.recycled):
@@ -193,7 +187,7 @@ def lock_presented(
     _load_uses(tx, batch, sessions, orders)
     _load_counts(tx, batch, asked, presented)
     full = [one.key for one in batch.coupons.values() if one.is_full and one.reserved]
-    for use in store.full_and_lapsed(tx, full, at=at):
+    for use in store.lapsed(tx, full, at=at):
         batch.let_go(batch.uses.get(((use.profile_id, use.coupon_id), use.use_id), use), UseState.LAPSED)
     return batch, presented
 

@@ -124,10 +124,19 @@ def issues(tx: Tx, issue_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, UUID]]:
 
 def issued(tx: Tx, keys: Sequence[CouponKey]) -> dict[UUID, CouponIssued]:
     """Return coupons as they were issued, by their ids."""
-    return {
-        one.coupon_id: CouponIssued(one.coupon_id, codes.write_code(one.code), one.starts_at, one.expires_at)
-        for one in _coupons(tx, keys).values()
-    }
+    rows = tx.raw.execute(
+        "SELECT c.coupon_id, coalesce(o.written, c.code), c.starts_at, c.expires_at FROM benefits.coupon c"
+        " JOIN unnest(%s::uuid[], %s::uuid[]) AS k (profile_id, coupon_id) USING (profile_id, coupon_id)"
+        " LEFT JOIN benefits.coupon_code o ON o.code = c.code",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    ).fetchall()
+    return {row[0]: CouponIssued(row[0], codes.write_code(row[1]), *row[2:]) for row in rows}
+
+
+def pool_size(tx: Tx, code: str) -> int:
+    """Return how many codes the pool of a template ever had."""
+    row = tx.raw.execute("SELECT codes_total FROM benefits.coupon_stock WHERE template = %s", (code,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 # codes ---------------------------------------------------------------------------------------------------------------
@@ -277,8 +286,9 @@ def wallet(
     """Return the coupons of a member, those that end first in front."""
     profiles = list(identity.profiles_of(tx, [member_id])) or [member_id]
     rows = tx.raw.execute(
-        "SELECT c.profile_id, c.coupon_id, c.template, c.code, c.state, c.uses_max - c.used - c.reserved, c.issued_at,"
-        " c.starts_at, c.expires_at, c.reference FROM benefits.coupon c"
+        "SELECT c.profile_id, c.coupon_id, c.template, coalesce(o.written, c.code), c.state,"
+        " c.uses_max - c.used - c.reserved, c.issued_at, c.starts_at, c.expires_at, c.reference"
+        " FROM benefits.coupon c LEFT JOIN benefits.coupon_code o ON o.code = c.code"
         " WHERE c.profile_id = ANY(%s) AND c.state = ANY(%s)"
         " ORDER BY c.expires_at NULLS LAST, c.issued_at, c.coupon_id LIMIT %s",
         (profiles, [one.value for one in states], limit),

@@ -276,7 +276,7 @@ def uses_of(tx: Tx, *, sessions: Sequence[UUID] = (), orders: Sequence[UUID] = (
     return [use_of(row) for row in rows]
 
 
-def full_and_lapsed(tx: Tx, keys: Sequence[CouponKey], *, at: datetime) -> list[CouponUse]:
+def lapsed(tx: Tx, keys: Sequence[CouponKey], *, at: datetime) -> list[CouponUse]:
     """Return the reservations of locked coupons whose time is over."""
     if not keys:
         return []
@@ -286,6 +286,16 @@ def full_and_lapsed(tx: Tx, keys: Sequence[CouponKey], *, at: datetime) -> list[
         (at, *_columns(keys)),
     ).fetchall()
     return [use_of(row) for row in rows]
+
+
+def lapsing(tx: Tx, *, at: datetime, limit: int) -> list[CouponKey]:
+    """Return up to `limit` coupons with reservations whose time is over."""
+    rows = tx.raw.execute(
+        "SELECT profile_id, coupon_id FROM benefits.coupon_use WHERE state = 'reserved' AND until <= %s"
+        " ORDER BY until LIMIT %s",
+        (at, limit),
+    ).fetchall()
+    return sorted(set(rows))
 
 
 def save_uses(tx: Tx, uses: Sequence[CouponUse]) -> None:
