@@ -1,0 +1,194 @@
+"""Lint: value given without bound, limits that hold back nothing, rules that trigger each other, slow conditions."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from changke.kernel.conditions.analysis import cost
+from changke.kernel.conditions.nodes import All, Compare, Node, Op
+from changke.modules.programs.rules.documents_checks import PRICE_EFFECTS
+from changke.modules.programs.rules.lint_places import Findings, Place, node_of, say
+from changke.modules.programs.terms_definition import (
+    Credit,
+    Effect,
+    Gift,
+    GrantBenefit,
+    Hand,
+    IssueCoupon,
+    Limit,
+    PercentOff,
+    Program,
+    Reduction,
+    ReductionStep,
+)
+from changke.modules.programs.terms_versions import Known
+
+COST_MAX = 500_000
+UNINDEXED_PERCENT = 50
+_FEW_RULES = 20
+_DEEP = Decimal(50)
+_REPEATED = ("event", "segment_entry")
+_WINDOWS = ("order", "day", "week", "month", "quarter", "year", "ever")
+_NEWS = {"grant_badge": "badge.granted", "advance_mission": "mission.advanced", "draw_ticket": "draw.ticket_given"}
+
+
+# value without bound -------------------------------------------------------------------------------------------------
+
+
+def unbounded(program: Program, rules: Iterable[Place]) -> Findings:
+    """Find what is given again and again without a limit, and deep discounts that nothing caps."""
+    for one in rules:
+        kind = one.rule.trigger.kind
+        for index, effect in enumerate(one.rule.effects):
+            path = f"{one.path}.effects[{index}]"
+            match effect:
+                case Credit() if effect.points is not None and not _held(one, "points"):
+                    if kind in (*_REPEATED, "order", "cart", "schedule"):
+                        severity = "error" if kind in _REPEATED else "warning"
+                        yield say(severity, "unlimited_credit", path, points=effect.points, trigger=kind)
+                case IssueCoupon() | GrantBenefit() if kind in _REPEATED and not _held(one, "uses"):
+                    what = effect.template if isinstance(effect, IssueCoupon) else effect.benefit
+                    yield say("error", "unlimited_gift", path, what=what)
+                case Gift() if not _held(one, "uses") and one.rule.when is None and one.rule.coupon is None:
+                    yield say("warning", "unlimited_gift", path, what=effect.sku)
+                case PercentOff() | Reduction() if _percent(effect) > _DEEP and not _capped(program, one, effect):
+                    yield say("warning", "deep_discount", path, percent=_percent(effect))
+
+
+def _held(one: Place, of: str) -> bool:
+    return any(limit.of in (of, "uses") for limit in one.limits)
+
+
+def _percent(effect: PercentOff | Reduction) -> Decimal:
+    steps: tuple[ReductionStep | PercentOff, ...] = effect.steps if isinstance(effect, Reduction) else (effect,)
+    return max((step.percent or Decimal(0) for step in steps), default=Decimal(0))
+
+
+def _capped(program: Program, one: Place, effect: PercentOff | Reduction) -> bool:
+    own = isinstance(effect, PercentOff) and effect.max_minor is not None
+    return own or bool(program.caps) or any(limit.of in ("discount", "uses") for limit in one.limits)
+
+
+# limits --------------------------------------------------------------------------------------------------------------
+
+
+def limits(rules: Iterable[Place]) -> Findings:
+    """Find limits that another one makes void, and limits of what is not given."""
+    seen: set[str] = set()
+    for one in rules:
+        yield from _voided(one.rule.limits, (), f"{one.path}.limits")
+        yield from _voided(one.rule.limits, one.campaign.limits, f"{one.path}.limits")
+        for index, limit in enumerate(one.rule.limits):
+            if not _gives(one.rule.effects, limit):
+                yield say("warning", "limit_without_effect", f"{one.path}.limits[{index}]", have=limit.of)
+        if one.campaign_path not in seen:
+            seen.add(one.campaign_path)
+            yield from _voided(one.campaign.limits, (), f"{one.campaign_path}.limits")
+
+
+def _voided(own: tuple[Limit, ...], others: tuple[Limit, ...], path: str) -> Findings:
+    """A lower limit over the same or a longer time is always reached first; budgets overlap in the same way."""
+    for index, limit in enumerate(own):
+        for other in others or own:
+            same = (limit.of, limit.per, limit.wallet) == (other.of, other.per, other.wallet)
+            longer = _WINDOWS.index(other.window) >= _WINDOWS.index(limit.window)
+            tighter = other.max < limit.max or (bool(others) and other.max == limit.max)
+            if limit is not other and same and longer and tighter:
+                by = f"{other.of} {other.max} / {other.per} / {other.window}"
+                yield say("warning", "limit_never_reached", f"{path}[{index}]", by=by)
+                break
+
+
+def _gives(effects: tuple[Effect, ...], limit: Limit) -> bool:
+    match limit.of:
+        case "points":
+            return any(isinstance(one, Credit) and limit.wallet in (None, one.wallet) for one in effects)
+        case "discount":
+            return any(isinstance(one, PRICE_EFFECTS) or one.kind == "shipping_off" for one in effects)
+        case _:
+            return True
+
+
+# cycles --------------------------------------------------------------------------------------------------------------
+
+
+def cycles(rules: tuple[Place, ...], known: Known) -> Findings:
+    """Find rules whose effects trigger each other, or themselves."""
+    follows = {one.path: [other for other in rules if _triggers(one, other, known)] for one in rules}
+    by_path = {one.path: one for one in rules}
+    done: set[str] = set()
+    for one in rules:
+        loop = _loop(one.path, follows) if one.path not in done else []
+        if loop:
+            done.update(loop)
+            names = " → ".join(by_path[path].rule.code for path in [*loop, loop[0]])
+            limited = any(by_path[path].limits for path in loop)
+            yield say("warning" if limited else "error", "cycle_limited" if limited else "cycle", one.path, have=names)
+
+
+def _triggers(one: Place, other: Place, known: Known) -> bool:
+    trigger = other.rule.trigger
+    for effect in one.rule.effects:
+        if isinstance(effect, Credit) and trigger.kind == "tier_change" and effect.wallet in known.qualifying:
+            if one.rule.trigger.kind not in ("order", "cart"):
+                return True
+        elif isinstance(effect, IssueCoupon):
+            if other.rule.coupon == effect.template and one.rule.trigger.kind in ("cart", "order"):
+                return True
+            if trigger.kind == "event" and trigger.event_type in ("coupon.issued", "coupon.claimed"):
+                return True
+        elif isinstance(effect, Hand):
+            if trigger.kind == "event" and trigger.event_type == _NEWS.get(effect.kind):
+                return True
+            if trigger.kind == "segment_entry" and effect.kind in ("tag", "untag"):
+                return one is not other and _tagged(other, effect.code)
+    return False
+
+
+def _tagged(other: Place, tag: str) -> bool:
+    return any(isinstance(effect, Hand) and effect.kind in ("tag", "untag") and effect.code == tag
+               for effect in other.rule.effects)  # fmt: skip
+
+
+def _loop(start: str, follows: dict[str, list[Place]]) -> list[str]:
+    """Return the shortest way from a rule back to itself, without its end; empty when there is none."""
+    ways: dict[str, list[str]] = {start: [start]}
+    queue = [start]
+    for path in queue:
+        for other in follows[path]:
+            if other.path == start:
+                return ways[path]
+            if other.path not in ways:
+                ways[other.path] = [*ways[path], other.path]
+                queue.append(other.path)
+    return []
+
+
+# speed ---------------------------------------------------------------------------------------------------------------
+
+
+def speed(program: Program, rules: tuple[Place, ...]) -> Findings:
+    """Find conditions that cost too much together, and too many the index cannot sort out."""
+    sets = frozenset(program.sets or {})
+    total = sum(cost(node) for one in rules for node in _nodes(one, sets))
+    if total > COST_MAX:
+        yield say("error", "cost_too_high", "campaigns", have=total, need=COST_MAX)
+    left = sum(1 for one in rules if not _indexed(one.condition))
+    if len(rules) >= _FEW_RULES and 100 * left > UNINDEXED_PERCENT * len(rules):
+        yield say("warning", "much_unindexed", "campaigns", have=100 * left // len(rules))
+
+
+def _nodes(one: Place, sets: frozenset[str]) -> Iterator[Node]:
+    yield one.condition
+    for _, tree in one.targets:
+        yield node_of(tree, sets, of_line=True)
+
+
+def _indexed(node: Node) -> bool:
+    """Say whether the index sorts a condition out by itself: a conjunction of plain comparisons."""
+    match node:
+        case All(parts):
+            return all(_indexed(part) for part in parts)
+        case Compare(_, op, _):
+            return op not in (Op.IS_NOT, Op.NOT_IN, Op.HAS_ALL)
+        case _:
+            return False
