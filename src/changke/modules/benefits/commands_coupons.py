@@ -1,7 +1,9 @@
 """The verbs of coupons: templates, issue and claim, reserve, use, release, give back.
 
 Each takes many at once, answers each one with `Done` or `Refused`, and is idempotent by its key, session or order. A
-refused one leaves nothing behind. `commands_keeping_coupons` has what the house does by itself or by hand: void,
+refused one leaves nothing behind. In a transaction with several of them, take first and give then: reserve or use, give
+back, issue; everybody who keeps this order, with one call for many, waits for others without deadlock.
+`commands_keeping_coupons` has what the house does by itself or by hand: void,
 transfer, expire, lapse; `commands_codes` makes and imports codes.
 """
 
@@ -86,7 +88,7 @@ def _put_public(tx: Tx, template: Template, *, at: datetime, actor: str) -> None
     coupon.uses_max = max(rules.uses_of(template), coupon.reserved + coupon.used)
     if coupon.state is State.EXPIRED:
         coupon.state = State.ISSUED
-    batch.note(coupon, "renewed", template.code)
+    batch.note(coupon, "changed", template.code)
     batch.save(tx)
 
 

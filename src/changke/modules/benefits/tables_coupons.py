@@ -156,7 +156,7 @@ coupon_entry = sa.Table(
     sa.CheckConstraint("version > 0", name="version_positive"),
     sa.CheckConstraint(
         "kind IN ('issued', 'received', 'reserved', 'released', 'lapsed', 'used', 'given_back', 'renewed', 'voided',"
-        " 'expired', 'transferred')",
+        " 'expired', 'transferred', 'changed')",
         name="kind_known",
     ),
     schema=SCHEMA,
