@@ -1,0 +1,217 @@
+"""What an evaluation earns: rates, multipliers, fixed credits, and what else is due."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+
+from changke.modules.programs.rules.reference import bounds
+from changke.modules.programs.rules.reference.cuts import share
+from changke.modules.programs.rules.reference.setting import PRICE_KINDS, Candidate, Setting, State, half_up
+from changke.modules.programs.terms_definition import (
+    Credit,
+    GrantBenefit,
+    Hand,
+    IssueCoupon,
+    Lane,
+    LaneKind,
+    Multiply,
+)
+from changke.modules.programs.terms_evaluation import Credited, DueEffect, Rejection
+
+_FACTORS: dict[str, Callable[[Sequence[Fraction]], Fraction]] = {
+    "multiply": lambda factors: reduce(lambda one, other: one * other, factors, Fraction(1)),
+    "add": lambda factors: max(Fraction(0), 1 + sum((factor - 1 for factor in factors), Fraction(0))),
+    "highest": lambda factors: max(factors, default=Fraction(1)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """A rate credit of a standing rule: what each line adds, exactly, and which rules multiplied it."""
+
+    candidate: Candidate
+    effect: Credit
+    lines: tuple[Fraction, ...]
+    shipping: Fraction
+    because: tuple[str, ...]
+
+    @property
+    def total(self) -> Fraction:
+        return sum(self.lines, self.shipping)
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """What is credited and due; `emptied` are candidates of the earn lane that came to nothing, with the reason."""
+
+    credits: tuple[Credited, ...]
+    due: tuple[DueEffect, ...]
+    emptied: tuple[tuple[Candidate, Rejection], ...]
+
+
+def earn(setting: Setting, lane: Lane, state: State) -> Earned:
+    """Work out what the standing rules give. A guest is given nothing."""
+    if setting.request.member is None:
+        return Earned((), (), ())
+    standing = [candidate for _, candidate in state.standing]
+    refusals: dict[int, Rejection] = {}
+    credited: list[tuple[Candidate, Credited]] = []
+    rates = _rates(setting, lane, state, standing)
+    for wallet in dict.fromkeys(rate.effect.wallet for rate in rates):
+        credited += _of_wallet(setting, state, [rate for rate in rates if rate.effect.wallet == wallet], refusals)
+    for candidate in standing:
+        for effect in candidate.rule.effects:
+            if isinstance(effect, Credit) and effect.points is not None:
+                given, by = _limited(setting, state, candidate, effect.wallet, effect.points, refusals)
+                credited.append((candidate, _credited(candidate, effect, given, effect.points, (), (), by)))
+    kept = [(candidate, one) for candidate, one in credited if one.points]
+    emptied = tuple(_emptied(state, kept, refusals))
+    empty = [candidate for candidate, _ in emptied]
+    for candidate in empty:
+        bounds.take_use(setting, state, candidate, -1)
+    due = (one for candidate in standing if candidate not in empty for one in _due(candidate))
+    return Earned(tuple(one for _, one in kept), tuple(due), emptied)
+
+
+def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate]) -> list[_Rate]:
+    amounts = _amounts(setting, lane, state)
+    shipping = Fraction(state.shipping if setting.program.earn.shipping else 0, setting.unit_minor)
+    multipliers = [
+        (candidate, effect, frozenset(setting.selected(effect.on, _read(setting, lane, state, candidate))))
+        for candidate in standing
+        for effect in candidate.rule.effects
+        if isinstance(effect, Multiply)
+    ]
+    combine = _FACTORS[setting.program.earn.multipliers]
+    found = []
+    for candidate in standing:
+        for effect in candidate.rule.effects:
+            if not isinstance(effect, Credit) or effect.points_per_unit is None:
+                continue
+            rate = Fraction(str(effect.points_per_unit))
+            mine = [one for one in multipliers if one[1].wallet == effect.wallet]
+            chosen = frozenset(setting.selected(effect.on, _read(setting, lane, state, candidate)))
+            lines = tuple(
+                rate * amount * combine([_exact(by) for _, by, on in mine if line in on])
+                if line in chosen
+                else Fraction(0)
+                for line, amount in enumerate(amounts)
+            )
+            whole = [by for _, by, _ in mine if by.on is None]
+            extra = rate * shipping * combine([_exact(by) for by in whole]) if effect.on is None else Fraction(0)
+            touched = {line for line, amount in enumerate(lines) if amount}
+            because = dict.fromkeys(by.rule.code for by, how, on in mine if on & touched or (extra and how.on is None))
+            found.append(_Rate(candidate, effect, lines, extra, tuple(because)))
+    return found
+
+
+def _exact(effect: Multiply) -> Fraction:
+    return Fraction(str(effect.factor))
+
+
+def _read(setting: Setting, lane: Lane, state: State, candidate: Candidate) -> list[int]:
+    own = setting.lane_of(candidate.rule)
+    return setting.amounts(candidate, own or lane, state)
+
+
+def _amounts(setting: Setting, lane: Lane, state: State) -> list[Fraction]:
+    """Return what each line counts for, in whole units of currency."""
+    minor = list(state.running)
+    if setting.program.earn.on == "gross":
+        kinds = {one.code: one.kind for one in setting.lanes}
+        minor = list(setting.starting)
+        for code, offs in state.lane_offs.items():
+            if kinds[code] in (LaneKind.PRICE, LaneKind.REDUCTION):
+                minor = [left - off for left, off in zip(minor, offs, strict=True)]
+    out = state.excluded.get(lane.code, set())
+    lines = setting.request.cart.lines
+    return [
+        Fraction(amount if lines[line].earns and line not in out else 0, setting.unit_minor)
+        for line, amount in enumerate(minor)
+    ]
+
+
+def _of_wallet(
+    setting: Setting, state: State, rates: Sequence[_Rate], refusals: dict[int, Rejection]
+) -> Iterator[tuple[Candidate, Credited]]:
+    """Round once for the order, then give each rate its part, trimmed by its limits and split over lines."""
+    exact = sum((rate.total for rate in rates), Fraction(0))
+    points = half_up(exact) if setting.program.earn.rounding == "half_up" else exact.__floor__()
+    for rate, desired in zip(rates, share(points, [rate.total for rate in rates]), strict=True):
+        given, by = _limited(setting, state, rate.candidate, rate.effect.wallet, desired, refusals)
+        weights = rate.lines if any(rate.lines) else tuple(Fraction(0) for _ in rate.lines)
+        parts = share(given, weights)
+        lines = tuple((line, part) for line, part in enumerate(parts) if part)
+        yield rate.candidate, _credited(rate.candidate, rate.effect, given, desired, lines, rate.because, by)
+
+
+def _limited(
+    setting: Setting,
+    state: State,
+    candidate: Candidate,
+    wallet: str,
+    desired: int,
+    refusals: dict[int, Rejection],
+) -> tuple[int, str | None]:
+    given, by = desired, None
+    counted = [
+        bound for bound in bounds.bounds_of(setting, candidate, "points") if bound.limit.wallet in (None, wallet)
+    ]
+    for bound in counted:
+        left = bounds.room(setting, state, bound)
+        if given > left:
+            given, by = left, bound.id
+            refusals.setdefault(id(candidate), bounds.reached(setting, state, candidate, bound))
+    for bound in counted:
+        bounds.consume(state, bound, given)
+    return given, by
+
+
+def _credited(
+    candidate: Candidate,
+    effect: Credit,
+    points: int,
+    desired: int,
+    lines: tuple[tuple[int, int], ...],
+    because: tuple[str, ...],
+    by: str | None,
+) -> Credited:
+    return Credited(
+        candidate.rule.code,
+        candidate.campaign.code,
+        effect.wallet,
+        points,
+        desired,
+        lines,
+        because,
+        by,
+        effect.pending_days,
+        effect.valid_days,
+        effect.valid_months,
+    )
+
+
+def _emptied(
+    state: State, kept: Sequence[tuple[Candidate, Credited]], refusals: dict[int, Rejection]
+) -> Iterator[tuple[Candidate, Rejection]]:
+    """Yield the rules without price effects whose credits and multipliers came to nothing, and that owe nothing else."""
+    multiplied = {code for _, one in kept for code in one.because}
+    given = [candidate for candidate, _ in kept]
+    for _, candidate in state.standing:
+        priced = any(effect.kind in PRICE_KINDS for effect in candidate.rule.effects)
+        if priced or candidate in given or candidate.rule.code in multiplied or any(_due(candidate)):
+            continue
+        yield candidate, refusals.get(id(candidate)) or candidate.rejection("no_effect")
+
+
+def _due(candidate: Candidate) -> Iterator[DueEffect]:
+    rule, campaign = candidate.rule.code, candidate.campaign.code
+    for effect in candidate.rule.effects:
+        match effect:
+            case IssueCoupon():
+                yield DueEffect(rule, campaign, effect.kind, effect.template, effect.quantity)
+            case GrantBenefit():
+                yield DueEffect(rule, campaign, effect.kind, effect.benefit)
+            case Hand():
+                yield DueEffect(rule, campaign, effect.kind, effect.code, effect.count)
