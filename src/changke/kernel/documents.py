@@ -29,7 +29,7 @@ INVALID_DOCUMENT = RefusalCode(
     Text("{count} faults in the document; the first: {first_en}", "文档有 {count} 处错误；第一处：{first_zh}"),
 )
 UNKNOWN_FIELD = RefusalCode(
-    "unknown_field", 422, Text("{field} is not a field here; known: {need}", "此处没有字段 {field}；可用：{need}")
+    "foreign_field", 422, Text("{field} is not a field here; known: {need}", "此处没有字段 {field}；可用：{need}")
 )
 MISSPELT_FIELD = RefusalCode(
     "misspelt_field",
@@ -39,7 +39,7 @@ MISSPELT_FIELD = RefusalCode(
 UNKNOWN_CHOICE = RefusalCode(
     "unknown_choice", 422, Text("{field} is {have}; it must be {need}", "{field} 为 {have}，必须是 {need}")
 )
-WRONG_TYPE = RefusalCode("wrong_type", 422, Text("{field} is {have}; need: {need}", "{field} 为 {have}，需要：{need}"))
+WRONG_TYPE = RefusalCode("field_type", 422, Text("{field} is {have}; need: {need}", "{field} 为 {have}，需要：{need}"))
 WRONG_FORM = RefusalCode(
     "wrong_form", 422, Text("{field} is {have}; it must look like {need}", "{field} 为 {have}，格式须为 {need}")
 )
@@ -103,6 +103,11 @@ class Codec(Generic[T]):
         found: dict[str, Any] = plain(self._adapter.dump_python(value, exclude_defaults=True))
         return found
 
+    def native(self, value: T) -> dict[str, Any]:
+        """Return the data without defaults, decimals and times as themselves, for a writer that knows them."""
+        found: dict[str, Any] = _lists(self._adapter.dump_python(value, exclude_defaults=True))
+        return found
+
     def canonical(self, value: T) -> bytes:
         """Return the one JSON text of this object: the same bytes for equal objects."""
         return orjson.dumps(self.dump(value), option=orjson.OPT_SORT_KEYS)
@@ -128,6 +133,12 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _lists(one) for name, one in value.items()}
+    return [_lists(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _follows(error: ErrorDetails) -> bool:
