@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le
 from pydantic import ConfigDict, Discriminator, StringConstraints
 
 from changke.kernel.errors import Refusal, RefusalCode
@@ -103,9 +103,6 @@ class Reward:
     cost_minor: Minor = 0
 
 
-Rewards = Annotated[tuple[Reward, ...], MinLen(1)]
-
-
 @dataclass(frozen=True, slots=True)
 class RewardView:
     """A reward as it stands, with what is left of it; None: no end."""
@@ -135,6 +132,18 @@ class PaymentState(StrEnum):
     DUE = "due"
     PAID = "paid"
     REFUND_DUE = "refund_due"
+
+
+@dataclass(frozen=True, slots=True)
+class Restock:
+    """Change what is in stock, by who and why; negative takes away."""
+
+    key: str
+    reward: str
+    change: int
+    actor: str
+    reason: str
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
