@@ -1,0 +1,54 @@
+"""Answers that are owed: to every coupon that was presented, and to every rule when all is to be explained."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from changke.modules.programs.rules.explaining import Reasons
+from changke.modules.programs.rules.shapes import CompiledRule
+from changke.modules.programs.terms_evaluation import CouponInHand, Rejection
+
+
+def answer_coupons(
+    rules: Sequence[CompiledRule],
+    reasons: Reasons,
+    live: int,
+    coupons: Mapping[str, CouponInHand],
+    used: Collection[str],
+    said: Sequence[Rejection],
+) -> list[Rejection]:
+    """Return why each coupon that is neither used nor answered yet is not used."""
+    answered = {one.coupon for one in said}
+    found = []
+    for code, coupon in coupons.items():
+        if code in used or code in answered:
+            continue
+        if coupon.refusal_code is not None:
+            found.append(Rejection(coupon.refusal_code, coupon=code, have=coupon.have, need=coupon.need))
+        else:
+            found.append(_unused(rules, reasons, live, coupon))
+    return found
+
+
+def _unused(rules: Sequence[CompiledRule], reasons: Reasons, live: int, coupon: CouponInHand) -> Rejection:
+    """Return what kept the rules of a coupon back: of several, the one that came furthest."""
+    for number, rule in enumerate(rules):
+        if rule.rule.coupon == coupon.template and coupon.template is not None:
+            found = reasons.of(rule, bool(live >> number & 1), coupon)
+            if found.code != "rule_not_live":
+                return found
+    return Rejection("coupon_without_rule", coupon=coupon.code)
+
+
+def explain_all(
+    rules: Sequence[CompiledRule],
+    reasons: Reasons,
+    live: int,
+    effective: Collection[CompiledRule],
+    said: Sequence[Rejection],
+) -> list[Rejection]:
+    """Return the reason of every rule that did nothing and of which nothing was said yet."""
+    told = {one.rule for one in said}
+    return [
+        reasons.of(rule, bool(live >> number & 1))
+        for number, rule in enumerate(rules)
+        if rule not in effective and rule.code not in told
+    ]

@@ -1,0 +1,330 @@
+"""One evaluation, from the request to the answer."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from changke.kernel.money import exponent
+from changke.modules.programs.rules import lanes
+from changke.modules.programs.rules.answering import answer_coupons, explain_all
+from changke.modules.programs.rules.closures import Sets
+from changke.modules.programs.rules.earning import Base, Earned, earn
+from changke.modules.programs.rules.explaining import Reasons
+from changke.modules.programs.rules.hints import Near, NextStep, hints, only_gap
+from changke.modules.programs.rules.index import Index, numbers
+from changke.modules.programs.rules.limits import Gauge, spent
+from changke.modules.programs.rules.schedules import Calendar, Live
+from changke.modules.programs.rules.shapes import Candidate, CompiledLane, CompiledRule
+from changke.modules.programs.rules.tender import pay
+from changke.modules.programs.rules.tills import Till
+from changke.modules.programs.rules.triggers import Triggers
+from changke.modules.programs.rules.views import View
+from changke.modules.programs.terms_definition import LaneKind, Program
+from changke.modules.programs.terms_evaluation import (
+    CouponInHand,
+    DueEffect,
+    Evaluation,
+    LineResult,
+    Rejection,
+    Request,
+    Totals,
+)
+
+VALID = timedelta(minutes=15)
+NEAR_TOLD_MAX = 5
+_NEAR_TRIED_MAX = 16
+
+
+class Compiled(Protocol):
+    """What an evaluation reads of an engine."""
+
+    program: Program
+    version: int
+    zone: ZoneInfo
+    lanes: tuple[CompiledLane, ...]
+    earn_lane: int
+    rules: tuple[CompiledRule, ...]
+    singles: tuple[Candidate, ...]
+    index: Index
+    triggers: Triggers
+    calendar: Calendar
+    needs: frozenset[str]
+    sets: Sets
+    coupon_bits: dict[str, int]
+    without_coupon: int
+
+
+class _Run:
+    """The state of one evaluation."""
+
+    __slots__ = (
+        "candidates",
+        "coupons",
+        "engine",
+        "gauge",
+        "live",
+        "near",
+        "paid",
+        "points",
+        "request",
+        "steps",
+        "till",
+        "unit",
+        "view",
+    )
+
+    def __init__(self, engine: Compiled, request: Request) -> None:
+        situation = request.situation
+        local = situation.at.astimezone(engine.zone)
+        member_id: UUID | None = None if request.member is None else request.member.member_id
+        self.engine = engine
+        self.request = request
+        self.view = View(request, local, engine.needs)
+        self.gauge = Gauge(request.used, situation, member_id, local)
+        self.till = Till(self.view, self.gauge, engine.version, engine.lanes)
+        self.live: Live = engine.calendar.at(situation.at, local)
+        self.unit = 10 ** exponent(request.cart.currency)
+        self.coupons: dict[str, CouponInHand] = {}
+        for coupon in request.coupons:
+            self.coupons.setdefault(coupon.code, coupon)
+        self.candidates: list[list[Candidate]] = [[] for _ in engine.lanes]
+        self.near: list[Near] = []
+        self.points = 0
+        self.paid: Sequence[int] = ()
+        self.steps: list[NextStep] = []
+
+    # candidates -------------------------------------------------------------------------------------------------------
+
+    def match(self) -> None:
+        """Find the rules that may stand, by lane in their order, and those that only a threshold keeps back."""
+        engine, view, rules = self.engine, self.view, self.engine.rules
+        if self.request.cart.currency != engine.program.currency:
+            return
+        bits = self.live.bits & engine.triggers.bits(self.request) & self._with_coupons()
+        passed, near = engine.index.through(view, bits)
+        candidates, singles = self.candidates, engine.singles
+        doubtful = []
+        for number in numbers(passed):
+            rule = rules[number]
+            for conjunct in rule.residual:
+                if not conjunct.test(view):
+                    if conjunct.gap is not None:
+                        doubtful.append(number)
+                    break
+            else:
+                if rule.rule.coupon is None:
+                    candidates[rule.lane].append(singles[number])
+                else:
+                    candidates[rule.lane] += self._by_coupon(rule)
+        if near or doubtful:
+            self._find_near([*numbers(near), *doubtful])
+
+    def _with_coupons(self) -> int:
+        engine = self.engine
+        bits = engine.without_coupon
+        for coupon in self.coupons.values():
+            if coupon.refusal_code is None and coupon.template is not None:
+                bits |= engine.coupon_bits.get(coupon.template, 0)
+        return bits
+
+    def _by_coupon(self, rule: CompiledRule) -> list[Candidate]:
+        found = [
+            Candidate(rule, coupon, coupon.expires_at)
+            for coupon in self.coupons.values()
+            if coupon.refusal_code is None and coupon.template == rule.rule.coupon
+        ]
+        if len(found) > 1:
+            found.sort(key=lambda one: (one.expires_at is None, one.expires_at or VALID_FROM, _code(one)))
+        return found
+
+    def _find_near(self, places: Sequence[int]) -> None:
+        for number in places[:_NEAR_TRIED_MAX]:
+            rule = self.engine.rules[number]
+            gap = only_gap(self.view, rule)
+            if gap is None:
+                continue
+            singles = [self.engine.singles[number]] if rule.rule.coupon is None else self._by_coupon(rule)
+            self.near += [Near(one, gap, gap.have(self.view)) for one in singles]
+
+    # lanes ------------------------------------------------------------------------------------------------------------
+
+    def price(self) -> None:
+        """Run the lanes in their order; earning comes last."""
+        for lane in self.engine.lanes:
+            if lane.lane.kind is LaneKind.POINTS:
+                self._pay(lane)
+            elif lane.number != self.engine.earn_lane and self.candidates[lane.number]:
+                self.steps += lanes.run(self.till, lane, self.candidates[lane.number])
+
+    def _pay(self, lane: CompiledLane) -> None:
+        self.steps += lanes.run(self.till, lane, self.candidates[lane.number])
+        asked, tender = self.request.pay_with_points, self.engine.program.points_tender
+        member = self.request.member
+        if asked is None or tender is None or member is None or self.request.trigger != "cart":
+            return
+        run, bit = self.view.run, 1 << lane.number
+        available = member.values.get(f"wallet.{tender.wallet}", 0)
+        assert isinstance(available, int)
+        payable = [0 if self.till.excluded[index] & bit else amount for index, amount in enumerate(run)]
+        paid = pay(tender, asked, payable, available, self.unit)
+        if paid.rejection is not None:
+            self.till.rejections.append(paid.rejection)
+        self.points, self.paid = paid.points, paid.lines
+        for index, amount in enumerate(paid.lines):
+            if amount:
+                run[index] -= amount
+                self.till.after[index].append((lane.lane.code, run[index]))
+                self.till.excluded[index] |= lane.excludes
+
+    # earning ----------------------------------------------------------------------------------------------------------
+
+    def earn(self) -> tuple[Earned, list[DueEffect]]:
+        """Let the rules of the earn lane stand, and return what all that stand credit and give."""
+        engine, till = self.engine, self.till
+        lane = engine.lanes[engine.earn_lane]
+        if self.candidates[lane.number]:
+            lanes.run(till, lane, self.candidates[lane.number])
+        standing = [one for one in till.stood if one.rule.earns]
+        if not standing:
+            return Earned(), []
+        standing.sort(key=lambda one: (-one.rule.rule.priority, one.rule.code, one.rule.campaign))
+        standing = [one for one in standing if self._may_earn(one)]
+        earned = earn(self.view, self.gauge, standing, self._base(lane), engine.program.earn)
+        due = []
+        for one in standing:
+            rule = one.rule
+            due += [DueEffect(rule.code, rule.campaign, step.kind, step.code, step.count) for step in rule.dues]
+            if not rule.steps and not rule.dues and one not in earned.effective:
+                self._give_back(one)
+        till.rejections += earned.rejections
+        return earned, due
+
+    def _may_earn(self, candidate: Candidate) -> bool:
+        rule = candidate.rule
+        if rule.steps or not rule.limits:
+            return True
+        empty = spent(rule.limits, self.gauge, "uses")
+        if empty is not None:
+            used = self.gauge.used(empty)
+            self.till.reject(candidate, "limit_reached", blocked_by=empty.id, have=used, need=empty.limit.max)
+            return False
+        for ref in rule.limits:
+            if ref.limit.of == "uses":
+                self.gauge.take(ref, 1)
+        return True
+
+    def _give_back(self, candidate: Candidate) -> None:
+        for ref in candidate.rule.limits:
+            if ref.limit.of == "uses":
+                self.gauge.take(ref, -1)
+
+    def _base(self, lane: CompiledLane) -> Base:
+        view, till = self.view, self.till
+        settings, bit = self.engine.program.earn, 1 << lane.number
+        amounts = view.run if settings.on == "net" else till.gross
+        lines = [
+            amount if line.earns and not till.excluded[index] & bit else 0
+            for index, (amount, line) in enumerate(zip(amounts, view.lines, strict=True))
+        ]
+        shipping = 0
+        if settings.shipping:
+            shipping = view.shipping if settings.on == "net" else self.request.cart.shipping_minor
+        return Base(lines, shipping, self.unit)
+
+
+VALID_FROM = datetime.min
+
+
+def _code(candidate: Candidate) -> str:
+    return "" if candidate.coupon is None else candidate.coupon.code
+
+
+def evaluate(engine: Compiled, request: Request) -> Evaluation:
+    """Return what a programme says of a request."""
+    run = _Run(engine, request)
+    run.match()
+    if request.trigger == "cart":
+        run.price()
+    earned, due = run.earn()
+    used = _coupons_used(run, earned)
+    rejections = _rejections(run, earned, used)
+    results, totals = _results(run)
+    until = request.situation.at + VALID
+    if run.live.until is not None and run.live.until < until:
+        until = run.live.until
+    near = [*run.near, *run.till.missed]
+    return Evaluation(
+        engine.version,
+        results,
+        totals,
+        tuple(run.till.applied),
+        tuple(run.till.gifts),
+        tuple(earned.credits),
+        tuple(due),
+        rejections,
+        hints(run.view, near, run.steps, run.unit) if near or run.steps else (),
+        run.gauge.takes() if run.gauge.taken else (),
+        used,
+        until,
+        "greedy" if run.till.greedy else "proven",
+    )
+
+
+def _coupons_used(run: _Run, earned: Earned) -> tuple[str, ...]:
+    if not run.coupons:
+        return ()
+    used = {
+        one.coupon.code
+        for one in run.till.stood
+        if one.coupon is not None and (one.rule.steps or one.rule.dues or one in earned.effective)
+    }
+    return tuple(code for code in run.coupons if code in used)
+
+
+def _rejections(run: _Run, earned: Earned, used: Sequence[str]) -> tuple[Rejection, ...]:
+    found = run.till.rejections
+    if run.near:
+        nearest = sorted(run.near, key=lambda one: (one.distance(), one.candidate.rule.code))
+        found += [one.rejection() for one in nearest[:NEAR_TOLD_MAX]]
+    everything = run.request.explain == "all"
+    if not (run.coupons or everything):
+        return tuple(found)
+    engine = run.engine
+    reasons = Reasons(run.request, engine.zone, engine.sets)
+    found += answer_coupons(engine.rules, reasons, run.live.bits, run.coupons, used, found)
+    if everything:
+        effective = {one.rule for one in run.till.stood if one.rule.steps or one.rule.dues or one in earned.effective}
+        found += explain_all(engine.rules, reasons, run.live.bits, effective, found)
+    return tuple(found)
+
+
+def _results(run: _Run) -> tuple[tuple[LineResult, ...], Totals]:
+    request, view, till = run.request, run.view, run.till
+    paid = run.paid or [0] * view.count
+    included = request.cart.tax_included
+    results = []
+    taxes = 0
+    for line, start, left, points, after in zip(view.lines, view.start, view.run, paid, till.after, strict=True):
+        net, tax = left + points, 0
+        rate = line.tax_basis_points
+        if rate:
+            whole = 10_000 + rate if included else 10_000
+            tax = (2 * net * rate + whole) // (2 * whole)
+            taxes += tax
+        results.append(LineResult(line.line_id, start, tuple(after), net, points, left, tax))
+    payable, points = sum(view.run), sum(paid)
+    shipping = request.cart.shipping_minor
+    totals = Totals(
+        view.total,
+        view.total - payable - points,
+        payable + points,
+        points,
+        run.points,
+        shipping,
+        till.shipping_off,
+        taxes,
+        payable + shipping - till.shipping_off + (0 if included else taxes),
+    )
+    return tuple(results), totals
