@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from typing import TypeVar
 
 from changke.modules.programs.rules.reference import bounds
 from changke.modules.programs.rules.reference.cuts import share
@@ -19,6 +20,7 @@ from changke.modules.programs.terms_definition import (
 )
 from changke.modules.programs.terms_evaluation import Credited, DueEffect, Rejection
 
+_E = TypeVar("_E", Credit, Multiply)
 _FACTORS: dict[str, Callable[[Sequence[Fraction]], Fraction]] = {
     "multiply": lambda factors: reduce(lambda one, other: one * other, factors, Fraction(1)),
     "add": lambda factors: max(Fraction(0), 1 + sum((factor - 1 for factor in factors), Fraction(0))),
@@ -50,21 +52,21 @@ class Earned:
     emptied: tuple[tuple[Candidate, Rejection], ...]
 
 
-def earn(setting: Setting, lane: Lane, state: State) -> Earned:
+def earn(setting: Setting, state: State) -> Earned:
     """Work out what the standing rules give. A guest is given nothing."""
     if setting.request.member is None:
         return Earned((), (), ())
+    lane = next((one for one in setting.lanes if one.kind is LaneKind.EARN), Lane("earn", LaneKind.EARN))
     standing = [candidate for _, candidate in state.standing]
     refusals: dict[int, Rejection] = {}
     credited: list[tuple[Candidate, Credited]] = []
-    rates = _rates(setting, lane, state, standing)
+    rates = list(_rates(setting, lane, state, standing))
     for wallet in dict.fromkeys(rate.effect.wallet for rate in rates):
         credited += _of_wallet(setting, state, [rate for rate in rates if rate.effect.wallet == wallet], refusals)
-    for candidate in standing:
-        for effect in candidate.rule.effects:
-            if isinstance(effect, Credit) and effect.points is not None:
-                given, by = _limited(setting, state, candidate, effect.wallet, effect.points, refusals)
-                credited.append((candidate, _credited(candidate, effect, given, effect.points, (), (), by)))
+    for candidate, effect in _effects(standing, Credit):
+        if effect.points is not None:
+            given, by = _limited(setting, state, candidate, effect.wallet, effect.points, refusals)
+            credited.append((candidate, _credited(candidate, effect, given, effect.points, (), (), by)))
     kept = [(candidate, one) for candidate, one in credited if one.points]
     emptied = tuple(_emptied(state, kept, refusals))
     empty = [candidate for candidate, _ in emptied]
@@ -74,45 +76,58 @@ def earn(setting: Setting, lane: Lane, state: State) -> Earned:
     return Earned(tuple(one for _, one in kept), tuple(due), emptied)
 
 
-def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate]) -> list[_Rate]:
+def _effects(standing: Sequence[Candidate], kind: type[_E]) -> Iterator[tuple[Candidate, _E]]:
+    for candidate in standing:
+        for effect in candidate.rule.effects:
+            if isinstance(effect, kind):
+                yield candidate, effect
+
+
+@dataclass(frozen=True, slots=True)
+class _Multiplier:
+    """A factor that stands, and the lines it is for."""
+
+    code: str
+    effect: Multiply
+    lines: frozenset[int]
+
+    @property
+    def factor(self) -> Fraction:
+        return Fraction(str(self.effect.factor))
+
+
+def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate]) -> Iterator[_Rate]:
     amounts = _amounts(setting, lane, state)
     shipping = Fraction(state.shipping if setting.program.earn.shipping else 0, setting.unit_minor)
     multipliers = [
-        (candidate, effect, frozenset(setting.selected(effect.on, _read(setting, lane, state, candidate))))
-        for candidate in standing
-        for effect in candidate.rule.effects
-        if isinstance(effect, Multiply)
+        _Multiplier(candidate.rule.code, effect, _chosen(setting, lane, state, candidate, effect))
+        for candidate, effect in _effects(standing, Multiply)
     ]
     combine = _FACTORS[setting.program.earn.multipliers]
-    found = []
-    for candidate in standing:
-        for effect in candidate.rule.effects:
-            if not isinstance(effect, Credit) or effect.points_per_unit is None:
-                continue
-            rate = Fraction(str(effect.points_per_unit))
-            mine = [one for one in multipliers if one[1].wallet == effect.wallet]
-            chosen = frozenset(setting.selected(effect.on, _read(setting, lane, state, candidate)))
-            lines = tuple(
-                rate * amount * combine([_exact(by) for _, by, on in mine if line in on])
-                if line in chosen
-                else Fraction(0)
-                for line, amount in enumerate(amounts)
-            )
-            whole = [by for _, by, _ in mine if by.on is None]
-            extra = rate * shipping * combine([_exact(by) for by in whole]) if effect.on is None else Fraction(0)
-            touched = {line for line, amount in enumerate(lines) if amount}
-            because = dict.fromkeys(by.rule.code for by, how, on in mine if on & touched or (extra and how.on is None))
-            found.append(_Rate(candidate, effect, lines, extra, tuple(because)))
-    return found
+    for candidate, effect in _effects(standing, Credit):
+        if effect.points_per_unit is None:
+            continue
+        rate = Fraction(str(effect.points_per_unit))
+        mine = [one for one in multipliers if one.effect.wallet == effect.wallet]
+        chosen = _chosen(setting, lane, state, candidate, effect)
+        counted = [amount if line in chosen else Fraction(0) for line, amount in enumerate(amounts)]
+        lines = tuple(
+            rate * amount * combine([one.factor for one in mine if line in one.lines])
+            for line, amount in enumerate(counted)
+        )
+        extra = Fraction(0)
+        if effect.on is None:
+            extra = rate * shipping * combine([one.factor for one in mine if one.effect.on is None])
+        touched = {line for line, amount in enumerate(counted) if amount}
+        because = [one.code for one in mine if one.lines & touched or (extra and one.effect.on is None)]
+        yield _Rate(candidate, effect, lines, extra, tuple(dict.fromkeys(because)))
 
 
-def _exact(effect: Multiply) -> Fraction:
-    return Fraction(str(effect.factor))
-
-
-def _read(setting: Setting, lane: Lane, state: State, candidate: Candidate) -> list[int]:
-    own = setting.lane_of(candidate.rule)
-    return setting.amounts(candidate, own or lane, state)
+def _chosen(
+    setting: Setting, lane: Lane, state: State, candidate: Candidate, effect: Credit | Multiply
+) -> frozenset[int]:
+    amounts = setting.amounts(candidate, setting.lane_of(candidate.rule) or lane, state)
+    return frozenset(setting.selected(effect.on, amounts))
 
 
 def _amounts(setting: Setting, lane: Lane, state: State) -> list[Fraction]:
@@ -195,7 +210,7 @@ def _credited(
 def _emptied(
     state: State, kept: Sequence[tuple[Candidate, Credited]], refusals: dict[int, Rejection]
 ) -> Iterator[tuple[Candidate, Rejection]]:
-    """Yield the rules without price effects whose credits and multipliers came to nothing, and that owe nothing else."""
+    """Yield the rules without price effects that came to nothing, with the limit that kept them from it."""
     multiplied = {code for _, one in kept for code in one.because}
     given = [candidate for candidate, _ in kept]
     for _, candidate in state.standing:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from changke.kernel.money import split
 from changke.modules.programs.rules.reference import lanes
-from changke.modules.programs.rules.reference.earning import Earned, earn
+from changke.modules.programs.rules.reference.earning import earn
 from changke.modules.programs.rules.reference.eligibility import candidates
 from changke.modules.programs.rules.reference.setting import Candidate, Setting, State, half_up, percent_of
 from changke.modules.programs.terms_definition import Lane, LaneKind, PointsTender, Program
@@ -27,19 +27,16 @@ def evaluate(program: Program, request: Request, *, version: int) -> Evaluation:
     setting = Setting(program, request, version)
     state = State(list(setting.starting), request.cart.shipping_minor, points_minor=[0] * len(request.cart.lines))
     possible, rejections = candidates(setting)
-    earned, greedy = Earned((), (), ()), False
-    net: list[int] | None = None
+    greedy = False
     for lane in setting.lanes:
         mine = [one for one in possible if setting.lane_of(one.rule) == lane]
         if lane.kind is LaneKind.POINTS:
-            net = list(state.running)
             rejections += _pay_with_points(setting, lane, state)
         result = lanes.run(setting, lane, state, mine)
         state, greedy = result.state, greedy or result.greedy
         rejections += result.rejections
-        if lane.kind is LaneKind.EARN:
-            earned = earn(setting, lane, state)
-            rejections += [rejection for _, rejection in earned.emptied]
+    earned = earn(setting, state)
+    rejections += [rejection for _, rejection in earned.emptied]
     empty = [candidate for candidate, _ in earned.emptied]
     stood = [candidate for _, candidate in state.standing if candidate not in empty]
     lines = _lines(setting, state)
@@ -107,17 +104,8 @@ def _lines(setting: Setting, state: State) -> tuple[LineResult, ...]:
                 after.append((lane.code, before))
         net = state.running[index] + state.points_minor[index]
         tax = _tax(net, line.tax_basis_points, setting.request.cart.tax_included)
-        results.append(
-            LineResult(
-                line.line_id,
-                setting.starting[index],
-                tuple(after),
-                net,
-                state.points_minor[index],
-                state.running[index],
-                tax,
-            )
-        )
+        starting, paid = setting.starting[index], state.points_minor[index]
+        results.append(LineResult(line.line_id, starting, tuple(after), net, paid, net - paid, tax))
     return tuple(results)
 
 

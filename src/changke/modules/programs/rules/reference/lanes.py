@@ -204,7 +204,7 @@ def _blocked(lane: Lane, state: State, candidate: Candidate) -> Rejection | None
 
 
 def _gives_otherwise(setting: Setting, lane: Lane, state: State, candidate: Candidate) -> bool:
-    """Say whether a rule gives points or anything else than a price; in the earn lane, rates need something to count."""
+    """Say whether a rule gives points or anything else than a price; earning by rates needs lines that count."""
     if setting.request.member is None:
         return False
     given = [effect for effect in candidate.rule.effects if effect.kind not in PRICE_KINDS]
