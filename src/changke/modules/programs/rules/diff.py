@@ -27,6 +27,14 @@ def diff(old: Program, new: Program) -> tuple[Change, ...]:
     return tuple(found[:CHANGES_MAX])
 
 
+def data_diff(old: Any, new: Any, unit: str) -> tuple[Change, ...]:
+    """Return the differences of other documents; None stands for one that is not there."""
+    before, after = (_MISSING if old is None else old), (_MISSING if new is None else new)
+    if before is _MISSING and after is _MISSING:
+        return ()
+    return tuple(Change(kind, unit, path, *values) for kind, path, values in _between(before, after, unit))
+
+
 def changed_units(old: Program, new: Program) -> frozenset[str]:
     """Return the campaigns and parts of the frame that differ."""
     before, after = _units(old), _units(new)

@@ -49,6 +49,16 @@ def dump(program: Program) -> dict[str, Any]:
     return CODEC.dump(_sorted(program))
 
 
+def spoken(program: Program) -> dict[str, Any]:
+    """Return the data of a programme as people write it: conditions as text, decimals and times as themselves."""
+    data = CODEC.native(_sorted(program))
+    sets = frozenset(program.sets or {})
+    for holder, name, _ in _conditions(data):
+        node = parsing.parse(holder[name], SCHEMA, sets=sets, of_line=name in _LINE_CONDITIONS)
+        holder[name] = text.to_text(node)
+    return data
+
+
 def canonical(program: Program) -> bytes:
     """Return the one JSON text of a programme; equal programmes have equal texts."""
     return CODEC.canonical(_sorted(program))
