@@ -44,13 +44,22 @@ class Placer:
         self.put(decided[0], fit, sums, reason=decided[1])
         return decided[1]
 
-    def put(self, new: Standing, fit: Fit, sums: Sums, *, reason: str, by: str | None = None) -> None:
+    def put(
+        self,
+        new: Standing,
+        fit: Fit,
+        sums: Sums,
+        *,
+        reason: str,
+        by: str | None = None,
+        note: Mapping[str, str] | None = None,
+    ) -> None:
         """Note a new state of a standing as a line of its history."""
         held = self._held[new.member_id]
         moved = new.since != held.standing.since and new.since is not None
         line = rules.change(
             held, new, reason=reason, scale=self._scale, fit=fit, sums=sums,
-            at=new.since if moved and new.since else self._at, recorded_at=self._at, by=by,
+            at=new.since if moved and new.since else self._at, recorded_at=self._at, by=by, note=note,
         )  # fmt: skip
         self._saved.append((new, line))
         self._told.append((line, rules.tier_change(held, line)))

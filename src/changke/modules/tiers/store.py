@@ -92,15 +92,15 @@ def _lock(tx: Tx, keys: Sequence[Key]) -> dict[Key, Held]:
     return {(row[0], row[1]): Held(Standing(*row[:8]), row[8]) for row in rows}
 
 
-def lock_page(tx: Tx, code: str, *, after: UUID | None, limit: int) -> list[Held]:
-    """Lock the next standings of a tier set behind a member."""
+def known_standings(tx: Tx, members: Iterable[UUID], *, tier_set: str | None = None) -> list[Standing]:
+    """Return the standings that members have, in one tier set or in all, without locking them."""
     with tx.raw.cursor(binary=True) as cursor:
         rows = cursor.execute(
-            "SELECT member_id, tier_set, tier, rank, since, valid_until, grace_until, score, number FROM tiers.standing"
-            " WHERE tier_set = %s AND member_id > %s ORDER BY member_id LIMIT %s FOR UPDATE",
-            (code, after or UUID(int=0), limit),
+            "SELECT member_id, tier_set, tier, rank, since, valid_until, grace_until, score FROM tiers.standing"
+            " WHERE member_id = ANY(%s) AND (%s::text IS NULL OR tier_set = %s)",
+            (list(members), tier_set, tier_set),
         ).fetchall()
-    return [Held(Standing(*row[:8]), row[8]) for row in rows]
+    return [Standing(*row) for row in rows]
 
 
 def save(tx: Tx, saved: Sequence[tuple[Standing, Change]]) -> None:

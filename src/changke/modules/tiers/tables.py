@@ -103,3 +103,23 @@ review_run = sa.Table(
     sa.PrimaryKeyConstraint("tier_set", "due_at"),
     schema=SCHEMA,
 )
+
+what_if_run = sa.Table(
+    "what_if_run",
+    metadata,
+    *text_code("tier_set", 64),
+    uuid("run_id"),
+    sa.Column("draft", postgresql.JSONB, nullable=False),
+    *instant("as_of"),
+    uuid("reached", nullable=True, comment="the last member that was looked at"),
+    sa.Column("members", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("of_members", sa.BigInteger, nullable=False),
+    sa.Column("cells", postgresql.JSON, nullable=False),
+    sa.Column("movers", postgresql.JSON, nullable=False),
+    *text_code("started_by"),
+    *instant("started_at"),
+    *instant("finished_at", nullable=True),
+    sa.PrimaryKeyConstraint("tier_set", "run_id"),
+    sa.Index("ix_what_if_run_open", "started_at", postgresql_where=sa.text("finished_at IS NULL")),
+    schema=SCHEMA,
+)

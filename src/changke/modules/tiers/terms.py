@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
@@ -24,6 +24,15 @@ UNKNOWN_TIER = RefusalCode("unknown_tier", 422, Text("no such tier: {have}", "�
 REVIEW_RUNNING = RefusalCode(
     "review_running", 409, Text("a review of {have} is under way", "{have} 的定级评估正在进行")
 )
+WHAT_IF_NEEDED = RefusalCode(
+    "what_if_needed",
+    409,
+    Text(
+        "this changes who stands where; run a what-if of exactly this draft first and give its id",
+        "此变更会影响会员等级；请先对该草案运行试算并提供其编号",
+    ),
+)
+NO_SUCH_WHAT_IF = RefusalCode("no_such_what_if", 404, Text("no such what-if: {have}", "没有此试算：{have}"))
 PAST_MOMENT = RefusalCode(
     "past_moment", 422, Text("{field} has to be in the future: {have}", "{field} 必须晚于现在：{have}")
 )
@@ -131,7 +140,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a dimension would have to grow by to reach the next tier by itself; None where its cap is too low."""
+    """One way to the next tier: what a dimension would have to grow by, alone; None where its cap is too low.
+
+    A spend rule has its kind as `dimension` (`months`, `each_month`). Spend is in minor units.
+    """
 
     dimension: str
     more: int | None
@@ -140,9 +152,9 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where a member stands and what the next tier needs: any one of `needs` is enough.
+    """Where a member stands, what it is made of and what the next tier needs: any one of `needs` is enough.
 
-    `needs` of a spend rule have its kind as dimension. `open_since` is the first local day that counts now.
+    `counts_from` is the first local day that counts, `open_month` the local month that still runs (2026-03).
     """
 
     standing: Standing
@@ -152,5 +164,47 @@ class Path:
     next_tier: Tier | None
     missing: Decimal
     needs: tuple[Need, ...]
-    open_months: tuple[str, ...]
+    counts_from: date | None
+    open_month: str
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """So many members stand on `old`; the set in force leads them to `as_is`, the draft to `new`."""
+
+    old: str
+    as_is: str
+    new: str
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A member whom the draft moves, with the scores by the set in force and by the draft."""
+
+    member_id: UUID
+    old: str
+    as_is: str
+    new: str
+    score_now: Decimal
+    score_then: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Who would move under a draft: `members` of `of_members` looked at so far; top movers first."""
+
+    tier_set: str
+    run_id: UUID
+    state: Literal["running", "done"]
+    as_of: datetime
+    members: int
+    of_members: int
+    cells: tuple[Cell, ...]
+    movers: tuple[Mover, ...]
+
+    @property
+    def moved(self) -> int:
+        """How many the draft leads elsewhere than the set in force does."""
+        return sum(cell.members for cell in self.cells if cell.as_is != cell.new)

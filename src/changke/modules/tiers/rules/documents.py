@@ -1,8 +1,11 @@
 """A tier set from JSON data and back, and whether it makes sense."""
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -10,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from changke.kernel.errors import Refusal
 from changke.kernel.money import exponent
-from changke.modules.tiers.terms import INVALID_TIER_SET
+from changke.modules.tiers.terms import INVALID_TIER_SET, Cell, Mover
 from changke.modules.tiers.terms_definition import ScoreBasis, TierSet
 
 _ADAPTER: TypeAdapter[TierSet] = TypeAdapter(TierSet)
@@ -80,3 +83,19 @@ def _is_zone(name: str) -> bool:
 
 def _invalid(field: str, reason: str) -> Refusal:
     return Refusal(INVALID_TIER_SET, field=field, reason=reason)
+
+
+def cells(data: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    """Return stored counts of a what-if."""
+    return tuple(Cell(**one) for one in data)
+
+
+def movers(data: Sequence[Mapping[str, Any]]) -> tuple[Mover, ...]:
+    """Return stored movers of a what-if."""
+    return tuple(
+        Mover(
+            UUID(one["member_id"]), one["old"], one["as_is"], one["new"], Decimal(one["score_now"]),
+            Decimal(one["score_then"]),
+        )
+        for one in data
+    )  # fmt: skip

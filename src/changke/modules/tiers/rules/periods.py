@@ -1,9 +1,10 @@
 """Which days count on a day."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from changke.kernel.calendar import add_months
+from changke.kernel.calendar import add_months, start_of_day
 from changke.modules.tiers.terms_definition import ScoreBasis, SpendEachMonth, SpendRule, TierSet, Window
 
 Period = tuple[date, date]
@@ -66,3 +67,11 @@ def _score_periods(window: Window, day: date, review: bool) -> tuple[Period, ...
     this_year = (date(day.year, 1, 1), day)
     last_year = (date(day.year - 1, 1, 1), date(day.year - 1, 12, 31))
     return (this_year, last_year) if review and day.year > _FIRST_DAY.year else (this_year,)
+
+
+def review_due(tier_set: TierSet, at: datetime) -> datetime:
+    """Return the newest moment at which a review was due: the start of its day in this month or the last one."""
+    zone = ZoneInfo(tier_set.time_zone)
+    day = at.astimezone(zone).date().replace(day=tier_set.review.day)
+    due = start_of_day(day, zone)
+    return due if due <= at else start_of_day(add_months(day, -1), zone)

@@ -101,6 +101,10 @@ class Scale:
         """Return a score with four decimals, cut and not rounded: one that is shown as reached is reached."""
         return Decimal(scaled * _SHOWN // self.whole) / _SHOWN
 
+    def shown_up(self, scaled: int) -> Decimal:
+        """Return what is missing with at most four decimals, rounded up."""
+        return (Decimal(-(-scaled * _SHOWN // self.whole)) / _SHOWN).normalize() + 0
+
     def parts(self, fit: Fit, sums: Sums) -> tuple[Part, ...]:
         """Return what each dimension gives."""
         if not isinstance(self.tier_set.basis, ScoreBasis):

@@ -1,6 +1,7 @@
 """What becomes of a standing: rising at once, and what a review decides."""
 
 from calendar import monthrange
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -92,6 +93,7 @@ def _kept(tier_set: TierSet, standing: Standing, at: datetime) -> tuple[Standing
 def change(
     held: Held, new: Standing, *, reason: str, scale: Scale, fit: Fit, sums: Sums, at: datetime, recorded_at: datetime,
     by: str | None = None,
+    note: Mapping[str, str] | None = None,
 ) -> Change:  # fmt: skip
     """Return the line of history that a change adds, with the figures it was decided on."""
     parts: dict[str, object] = {
@@ -101,7 +103,7 @@ def change(
         member_id=new.member_id, tier_set=new.tier_set, number=held.number + 1, old=held.standing.tier, new=new.tier,
         rank=new.rank, reason=reason, at=at, recorded_at=recorded_at, valid_until=new.valid_until,
         grace_until=new.grace_until, score=scale.shown(fit.scaled),
-        parts={**parts, "version": scale.tier_set.version}, by=by,
+        parts={**parts, "version": scale.tier_set.version, **(note or {})}, by=by,
     )  # fmt: skip
 
 
