@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from peers.races import SKUS_EACH, MatchRace, PriceRace, agree, as_json, match_race, price_race
-
 from changke.kernel.i18n import Text
 from changke.modules.programs.rules.engine import Engine, compile_program
 from changke.modules.programs.terms_definition import (
@@ -27,6 +25,7 @@ from changke.modules.programs.terms_definition import (
     Trigger,
 )
 from changke.modules.programs.terms_evaluation import Cart, CartLine, MemberFacts, Request, Situation
+from peers.races import SKUS_EACH, MatchRace, PriceRace, agree, as_json, match_race, price_race
 
 HERE = Path(__file__).parent
 PYTHON_PEERS = ("django-oscar==4.2.1", "zen-engine==2.1.3", "datalogic-py==5.9.0")
@@ -69,7 +68,7 @@ def contest(folder: Path, *, quick: bool) -> Contest:
 
 
 def install(folder: Path) -> Path:
-    """Put the peers into a folder of their own, from the registries; returns the interpreter that has the Python ones."""
+    """Put the peers into a folder of their own, from the registries; returns the Python that has its share."""
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "venv" / "bin" / "python"
     if not python.exists():
