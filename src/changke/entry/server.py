@@ -18,9 +18,11 @@ from changke.kernel.crypto import KeyRing
 from changke.kernel.settings import Settings
 from changke.modules.activity import api as activity
 from changke.modules.activity import queries as sources
+from changke.modules.benefits import api as benefits
 from changke.modules.identity import api as identity
 from changke.modules.ledger import api as ledger
 from changke.modules.programs import api as programs
+from changke.modules.tiers import api as tiers
 
 health = web.PermissionRouter(tags=["health"])
 
@@ -87,7 +89,15 @@ def make_app(edge: web.Edge) -> FastAPI:
     )
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.state.edge = edge
-    for router in (health, *activity.routers, *identity.routers, *ledger.routers, *programs.routers):
+    for router in (
+        health,
+        *activity.routers,
+        *identity.routers,
+        *ledger.routers,
+        *tiers.routers,
+        *benefits.routers,
+        *programs.routers,
+    ):
         app.include_router(router)
     web.check_permissions(app)
     _describe(app)

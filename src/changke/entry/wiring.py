@@ -12,6 +12,7 @@ from changke.kernel.group_commit import GroupCommit
 from changke.kernel.rates import RateLimiter
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
+from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.identity import commands as identity
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands as programs
@@ -65,6 +66,7 @@ def make_edge(settings: Settings, database: Database, keyring: KeyRing, *, clock
         authenticate=identity.authenticate,
         decide=programs.decide,
         post=GroupCommit(database, lambda tx, requests: ledger.post(tx, requests, at=clock.now())).submit,
+        claim=GroupCommit(database, lambda tx, claims: coupons.claim(tx, claims, at=clock.now())).submit,
         limiter=RateLimiter(per_second=settings.rate_limit_per_second),
     )
 

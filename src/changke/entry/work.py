@@ -14,10 +14,13 @@ from changke.kernel.database import Tx
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
 from changke.modules.activity import jobs as activity_jobs
+from changke.modules.benefits import jobs_coupons
 from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
 from changke.modules.programs import reactions as programs_reactions
+from changke.modules.tiers import jobs as tiers_jobs
+from changke.modules.tiers import reactions as tiers_reactions
 
 _TRIM_ROWS = 5000
 
@@ -35,6 +38,11 @@ def groups(edge: Edge) -> list[Group]:
             ledger_reactions.TOPICS,
             lambda tx, batch: ledger_reactions.on_members_changed(tx, batch, at=edge.clock.now()),
         ),
+        Group(
+            "tiers",
+            tiers_reactions.TOPICS,
+            lambda tx, batch: tiers_reactions.on_news(tx, batch, at=edge.clock.now()),
+        ),
     ]
 
 
@@ -48,6 +56,9 @@ def tasks(edge: Edge) -> list[Task]:
             lambda: jobs_sealing.seal_tick(database, clock=clock, keyring=edge.keyring),
         ),
         Task("ledger_expire", 60, lambda: ledger_jobs.expire_due(database, clock=clock)),
+        Task("coupons", jobs_coupons.EVERY_SECONDS, lambda: jobs_coupons.tick(database, clock=clock)),
+        Task("tiers_review", 60, lambda: tiers_jobs.review_due(database, clock=clock)),
+        Task("tiers_what_if", 5, lambda: tiers_jobs.what_if_due(database, clock=clock)),
         Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),
         Task("activity_forget", 3600, _at(edge, lambda tx, at: activity_jobs.forget(tx, at=at))),
         Task(

@@ -77,6 +77,7 @@ class Edge:
     authenticate: Authenticate
     decide: Any = None
     post: Any = None
+    claim: Any = None
     limiter: "RateLimiter" = field(default_factory=lambda: RateLimiter(per_second=1_000_000))
     known_keys: "KnownKeys" = field(default_factory=lambda: KnownKeys(seconds=5.0))
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 
 from changke.kernel.database import Tx
@@ -52,7 +51,7 @@ def import_codes(tx: Tx, *, template: str, texts: Iterable[str]) -> Imported:
     return Imported(added, repeated, wrong, tuple(duplicates), tuple(malformed))
 
 
-def generate_codes(tx: Tx, *, key: str, template: str, count: int, at: datetime) -> Imported:
+def generate_codes(tx: Tx, *, key: str, template: str, count: int) -> Imported:
     """Make `count` new codes for a template's pool; the same key again makes none and answers the same."""
     if not 1 <= count <= GENERATE_MAX:
         raise Refusal(OUT_OF_RANGE, field="count", have=count, need=f"1..{GENERATE_MAX}")

@@ -98,14 +98,14 @@ def local_day(template: Template, at: datetime) -> str:
 def check_template(template: Template) -> Template:
     """Return a template that makes sense; refuses the others with the field that is wrong."""
     zone_of(template.time_zone)
+    if template.open_pool and template.kind is not CodeKind.POOL:
+        raise _invalid("open_pool", "only a pool can be open")
     _check_times(template)
     everybodys = belongs_to_nobody(template)
     if template.kind is CodeKind.PUBLIC and template.public_code is None:
         raise _invalid("public_code", "a public coupon needs its code")
     if template.kind is not CodeKind.PUBLIC and template.public_code is not None:
         raise _invalid("public_code", "only a public coupon has one code for all")
-    if template.open_pool and template.kind is not CodeKind.POOL:
-        raise _invalid("open_pool", "only a pool can be open")
     if template.kind is CodeKind.PUBLIC and template.uses != 1:
         raise _invalid("uses", "the uses of a public code are its stock")
     if everybodys and (template.claim or template.transfers_max or template.per_member.issue):

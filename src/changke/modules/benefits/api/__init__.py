@@ -1,0 +1,5 @@
+"""HTTP routes of benefits."""
+
+from changke.modules.benefits.api import coupons
+
+routers = (coupons.router,)
