@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from changke.kernel.database import Tx
@@ -82,19 +83,19 @@ def past_orders(tx: Tx, *, profile_ids: Sequence[UUID], since: datetime, until: 
     return [_past_order(row, returned) for row in tx.raw.execute(_ORDERS, places, binary=True)]
 
 
-def _past_order(row: Sequence[object], returned: dict[tuple[UUID, int], tuple[int, int]]) -> PastOrder:
+def _past_order(row: Sequence[Any], returned: dict[tuple[UUID, int], tuple[int, int]]) -> PastOrder:
     order_id, profile_id, occurred_at, channel, store, currency, shipping, coupons, *columns = row
     lines = []
-    for sku, milli, shelf, net, category, number in zip(*columns, strict=True):  # type: ignore[call-overload]
-        back = returned.get((order_id, number)) if returned else None  # type: ignore[arg-type]
+    for sku, milli, shelf, net, category, number in zip(*columns, strict=True):
+        back = returned.get((order_id, number)) if returned else None
         if back is None:
             lines.append(PastLine(sku, milli, shelf, net, category))
         elif back[0] < milli:
             kept = milli - back[0]
             lines.append(PastLine(sku, kept, shelf * kept // milli, max(0, net - back[1]), category))
     return PastOrder(
-        order_id, profile_id, occurred_at, channel, store, currency, shipping,  # type: ignore[arg-type]
-        tuple(coupons or ()), tuple(lines),  # type: ignore[arg-type]
+        order_id, profile_id, occurred_at, channel, store, currency, shipping,
+        tuple(coupons or ()), tuple(lines),
     )  # fmt: skip
 
 

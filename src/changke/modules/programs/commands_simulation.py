@@ -14,6 +14,8 @@ from changke.modules.activity.queries_history import PastOrder, ProductFacts
 from changke.modules.benefits import queries_coupons as coupons
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import queries as wallets
+from changke.modules.programs import commands_version_steps as steps
+from changke.modules.programs import commands_versions as lifecycle
 from changke.modules.programs import queries_simulation, store_simulation
 from changke.modules.programs import queries_versions as versions
 from changke.modules.programs.rules import replaying, simulation_report, tallies
@@ -28,22 +30,26 @@ from changke.modules.programs.terms_simulation import (
     Simulation,
     SimulationAsked,
 )
+from changke.modules.programs.terms_versions import State
 from changke.modules.tiers import queries_history as tiers
 
 MEMBERS_A_PIECE = 100
 
 
 def start(tx: Tx, asked: SimulationAsked, *, by: str, at: datetime) -> Simulation:
-    """Queue a simulation of a draft over past trade; without `live_version` it stands beside what is in force.
+    """Queue a simulation of a draft over past trade.
 
     Refuses a time that is too long or holds no trade, and versions that do not exist.
     """
     if not timedelta(0) < asked.until - asked.since <= timedelta(days=SIMULATION_DAYS_MAX):
         days = (asked.until - asked.since).days
         raise Refusal(OUT_OF_RANGE, field="until", have=f"{days} d", need=f"1..{SIMULATION_DAYS_MAX} d")
-    versions.engine_of(tx, asked.program, asked.draft_version)
-    if asked.live_version is not None:
-        versions.engine_of(tx, asked.program, asked.live_version)
+    draft = versions.version(tx, asked.program, asked.draft_version, at=at)
+    live = asked.live_version or steps.in_force(tx, asked.program, at)
+    asked = replace(asked, live_version=live, draft_digest=draft.digest)
+    for number in (asked.draft_version, live):
+        if number is not None:
+            versions.engine_of(tx, asked.program, number)
     pieces = _pieces(tx, asked)
     if not pieces:
         raise Refusal(SIMULATION_WITHOUT_TRADE)
@@ -132,7 +138,15 @@ def finish(tx: Tx, piece: Piece, *, orders: int, tally: tallies.Tally, at: datet
     draft = versions.engine_of(tx, asked.program, asked.draft_version)
     live = {} if asked.live_version is None else versions.engine_of(tx, asked.program, asked.live_version).limits
     report = simulation_report.report(whole, asked, draft_limits=draft.limits, live_limits=live)
-    store_simulation.close(tx, piece.simulation_id, state="done", at=at, report=report)
+    if store_simulation.close(tx, piece.simulation_id, state="done", at=at, report=report):
+        _attach(tx, piece.simulation_id, asked, at)
+
+
+def _attach(tx: Tx, simulation_id: UUID, asked: SimulationAsked, at: datetime) -> None:
+    """Keep the report with the draft it was made of, for the approval, while it is still that text."""
+    version = versions.version(tx, asked.program, asked.draft_version, at=at)
+    if version.state in (State.DRAFT, State.REVIEW) and version.digest == asked.draft_digest:
+        lifecycle.attach_simulation(tx, asked.program, version.version, simulation_id, digest=asked.draft_digest, at=at)
 
 
 def cancel(tx: Tx, simulation_id: UUID, *, at: datetime) -> Simulation:

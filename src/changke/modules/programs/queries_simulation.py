@@ -41,5 +41,5 @@ def _simulation(row: Sequence[Any]) -> Simulation:
     identity, program, draft, live, since, until, options, state, pieces, by, created, finished, report, error = row[
         :14
     ]
-    asked = SimulationAsked(program, draft, live, since, until, **options)
+    asked = SimulationAsked(program, draft, since, until, live, **options)
     return Simulation(identity, asked, state, pieces, row[14], row[15], by, created, finished, report or {}, error)

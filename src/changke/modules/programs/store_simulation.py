@@ -27,6 +27,7 @@ def add(tx: Tx, simulation: Simulation, pieces: Sequence[Sequence[UUID]]) -> Non
     """Insert a simulation and its pieces."""
     asked = simulation.asked
     options = {
+        "draft_digest": asked.draft_digest,
         "prices": asked.prices,
         "redeemed_percent": asked.redeemed_percent,
         "margin_percent": asked.margin_percent,

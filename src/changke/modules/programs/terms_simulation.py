@@ -24,15 +24,17 @@ SIMULATION_FAILED = RefusalCode("simulation_failed", 409, Text("the simulation f
 class SimulationAsked:
     """A draft version beside the live one, over the trade of [since, until).
 
-    `prices`: replay from the shelf price (before any discount of then) or from what was paid. `redeemed_percent` is
-    how much of the points is expected to be redeemed, `margin_percent` what a sale leaves before promotions.
+    Without `live_version` it stands beside what is in force, or beside nothing. `prices`: replay from the shelf price
+    (before any discount of then) or from what was paid. `redeemed_percent` is how much of the points is expected to be
+    redeemed, `margin_percent` what a sale leaves before promotions.
     """
 
     program: str
     draft_version: int
-    live_version: int | None
     since: datetime
     until: datetime
+    live_version: int | None = None
+    draft_digest: str = ""
     prices: Literal["shelf", "paid"] = "shelf"
     redeemed_percent: int = 80
     margin_percent: int = 25

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from changke.kernel.clock import check_instant
 from changke.kernel.web import EdgeNow, PermissionRouter, principal_of
-from changke.modules.programs import commands_simulation, queries_simulation, queries_versions
+from changke.modules.programs import commands_simulation, queries_simulation
 from changke.modules.programs.terms_simulation import Simulation, SimulationAsked
 
 router = PermissionRouter(prefix="/v1", tags=["simulation"])
@@ -71,11 +71,16 @@ def start_simulation(
     """Queue it: the worker replays the orders of that time, the draft beside the live one; no live table is touched."""
     now = edge.clock.now()
     with edge.database.transaction(statement_timeout_ms=600_000) as tx:
-        live = body.live_version or queries_versions.in_force(tx, code, as_of=now)
         asked = SimulationAsked(
-            code, body.draft_version, live, check_instant(body.since, "since"), check_instant(body.until, "until"),
-            body.prices, body.redeemed_percent, body.margin_percent,
-        )  # fmt: skip
+            code,
+            body.draft_version,
+            check_instant(body.since, "since"),
+            check_instant(body.until, "until"),
+            live_version=body.live_version,
+            prices=body.prices,
+            redeemed_percent=body.redeemed_percent,
+            margin_percent=body.margin_percent,
+        )
         return _out(commands_simulation.start(tx, asked, by=principal_of(request).name, at=now))
 
 
