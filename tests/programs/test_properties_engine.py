@@ -14,7 +14,7 @@ SHARDS = 8
 
 
 def comparable(evaluation):
-    """Return what has to be equal; takes and coupon answers in no order."""
+    """Return what has to be equal; takes in no order."""
     return {
         "totals": evaluation.totals,
         "lines": evaluation.lines,
@@ -24,9 +24,30 @@ def comparable(evaluation):
         "due": evaluation.due,
         "takes": Counter(evaluation.takes),
         "coupons_used": evaluation.coupons_used,
-        "coupons": Counter((one.coupon, one.code) for one in evaluation.rejections if one.coupon is not None),
         "search": evaluation.search,
     }
+
+
+def answered(evaluation, request):
+    """Return the codes that each coupon which was not used came back with."""
+    return {
+        one.code: {rejection.code for rejection in evaluation.rejections if rejection.coupon == one.code}
+        for one in request.coupons
+        if one.code not in evaluation.coupons_used
+    }
+
+
+def differences(program, request, said, judged):
+    """Return what two evaluations differ in. A coupon that several rules take may be answered by any of them."""
+    one, other = comparable(said), comparable(judged)
+    found = [name for name in one if one[name] != other[name]]
+    takers = Counter(rule.coupon for campaign in program.campaigns for rule in campaign.rules)
+    answers, right = answered(said, request), answered(judged, request)
+    for coupon in request.coupons:
+        mine, theirs = answers.get(coupon.code), right.get(coupon.code)
+        if mine != theirs and not (mine and theirs and takers[coupon.template] > 1):
+            found.append("coupons")
+    return found
 
 
 def pairs(seed, count):
@@ -42,5 +63,5 @@ def test_the_engine_agrees_with_the_reference(seed):
     for number, (program, requests) in enumerate(pairs(seed, PAIRS // SHARDS)):
         compiled = engine.compile_program(program, version=1)
         for request in requests:
-            said, judged = comparable(compiled.evaluate(request)), comparable(evaluate("reference", program, request))
-            assert said == judged, (seed, number)
+            said, judged = compiled.evaluate(request), evaluate("reference", program, request)
+            assert not differences(program, request, said, judged), (seed, number)

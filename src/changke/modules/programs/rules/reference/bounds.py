@@ -91,14 +91,10 @@ class Trimmed:
     refusal: Rejection | None
 
 
-def trim(
-    setting: Setting, state: State, lane: Lane, candidate: Candidate, wanted: Cut, max_minor: int | None
-) -> Trimmed:
-    """Bring a cut within the effect's own maximum, the caps, and the limits."""
+def trim(setting: Setting, state: State, lane: Lane, candidate: Candidate, wanted: Cut) -> Trimmed:
+    """Bring a cut within the caps, then the limits."""
     now = Trimmed(wanted, None, None)
     steps: list[Callable[[Cut], Trimmed]] = []
-    if max_minor is not None:
-        steps.append(lambda given: _to(given, max_minor, None, "max_minor", candidate.rejection("no_effect")))
     for scope in _SCOPES:
         caps = [cap for cap in setting.program.caps if cap.scope == scope and cap.lane in (None, lane.code)]
         steps += [_by_cap(setting, state, lane, candidate, cap) for cap in caps]
@@ -157,8 +153,18 @@ def _to(given: Cut, most: int, lines: Sequence[int] | None, by: str, refusal: Re
     offs = list(given.offs)
     for line, off in zip(touched, split(most, weights), strict=True):
         offs[line] = off
-    quantities = tuple(quantity if offs[line] else 0 for line, quantity in enumerate(given.quantities))
-    return Trimmed(Cut(tuple(offs), quantities), by, refusal)
+    return Trimmed(_with(given, offs), by, refusal)
+
+
+def at_most(given: Cut, most: int) -> Cut:
+    """Trim a cut to a sum, in proportion."""
+    weights = given.offs
+    return given if sum(weights) <= most else _with(given, split(most, weights))
+
+
+def _with(given: Cut, offs: Sequence[int]) -> Cut:
+    quantities = tuple(quantity if off else 0 for off, quantity in zip(offs, given.quantities, strict=True))
+    return Cut(tuple(offs), quantities)
 
 
 def _by_discount(setting: Setting, state: State, candidate: Candidate, bound: Bound) -> Callable[[Cut], Trimmed]:

@@ -61,9 +61,8 @@ def _pay_with_points(setting: Setting, lane: Lane, state: State) -> list[Rejecti
     tender, asked, member = setting.program.points_tender, setting.request.pay_with_points, setting.request.member
     if tender is None or asked is None or member is None or setting.request.trigger != "cart":
         return []
-    goods = setting.request.cart.lines
     out = state.excluded.get(lane.code, set())
-    lines = [line for line in range(len(goods)) if goods[line].discountable and line not in out]
+    lines = [line for line in range(len(setting.starting)) if line not in out]
     payable = sum(state.running[line] for line in lines)
     known = member.values.get(f"wallet.{tender.wallet}", 0)
     available = max(0, known) if isinstance(known, int) else 0

@@ -246,8 +246,9 @@ def take_off(
     setting: Setting, lane: Lane, state: State, candidate: Candidate, effect: Effect, wanted: Cut
 ) -> tuple[bool, Rejection | None]:
     """Take what is left of a cut after caps and limits off the lines."""
-    most = effect.max_minor if isinstance(effect, PercentOff) else None
-    trimmed = bounds.trim(setting, state, lane, candidate, wanted, most)
+    if isinstance(effect, PercentOff) and effect.max_minor is not None:
+        wanted = bounds.at_most(wanted, effect.max_minor)
+    trimmed = bounds.trim(setting, state, lane, candidate, wanted)
     given = trimmed.cut
     if not given.total:
         return False, trimmed.refusal
