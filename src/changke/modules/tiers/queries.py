@@ -122,3 +122,8 @@ def reviews(tx: Tx, code: str, *, limit: int = 12) -> list[ReviewRun]:
 
 def _run(row: Sequence[Any]) -> ReviewRun:
     return ReviewRun(row[0], row[1], "running" if row[9] is None else "done", *row[2:10])
+
+
+def as_data(tier_set: TierSet) -> dict[str, Any]:
+    """Return a tier set as plain JSON data, without its version."""
+    return documents.dump(tier_set)
