@@ -1,6 +1,6 @@
-"""Past trade in bulk, for those who replay it: orders with what was kept of them, and what is known of products."""
+"""Past trade in bulk, for those who replay it: orders with what was kept of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,14 +35,6 @@ class PastOrder:
     shipping_minor: int
     coupons: tuple[str, ...]
     lines: tuple[PastLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProductFacts:
-    """What the catalogue knows of a product; `category` is the path from the widest to the narrowest."""
-
-    category: tuple[str, ...]
-    brand: str | None
 
 
 _ORDERS = """
@@ -97,18 +89,3 @@ def _past_order(row: Sequence[Any], returned: dict[tuple[UUID, int], tuple[int, 
         order_id, profile_id, occurred_at, channel, store, currency, shipping,
         tuple(coupons or ()), tuple(lines),
     )  # fmt: skip
-
-
-def product_facts(tx: Tx, *, skus: Iterable[str]) -> dict[str, ProductFacts]:
-    """Return what the catalogue knows of products; those it has not heard of are left out."""
-    rows = tx.raw.execute(
-        "SELECT code, category, brand FROM activity.product WHERE code = ANY(%s) AND (category, brand) IS DISTINCT FROM"
-        " (NULL, NULL)",
-        (list(skus),),
-    ).fetchall()
-    return {code: ProductFacts(path_of(category), brand) for code, category, brand in rows}
-
-
-def path_of(category: str | None) -> tuple[str, ...]:
-    """Return a category as its path: `DAIRY/CHEESE` is ("DAIRY", "CHEESE")."""
-    return tuple(part.strip() for part in category.split("/") if part.strip()) if category else ()

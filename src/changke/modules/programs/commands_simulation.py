@@ -1,7 +1,7 @@
 """Simulate a draft on past trade: start, work off a piece, finish, cancel. Nothing but its own rows is written."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +10,8 @@ from changke.kernel.database import Tx
 from changke.kernel.errors import OUT_OF_RANGE, Refusal
 from changke.kernel.ids import new_id
 from changke.modules.activity import queries_history as history
-from changke.modules.activity.queries_history import PastOrder, ProductFacts
+from changke.modules.activity import queries_lookup as catalogue
+from changke.modules.activity.queries_history import PastOrder
 from changke.modules.benefits import queries_coupons as coupons
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import queries as wallets
@@ -21,6 +22,7 @@ from changke.modules.programs import queries_versions as versions
 from changke.modules.programs.rules import replaying, simulation_report, tallies
 from changke.modules.programs.rules.engine import Engine
 from changke.modules.programs.rules.replaying import PastCart, PastMember, Values
+from changke.modules.programs.rules_facts import path_of
 from changke.modules.programs.store_simulation import Piece
 from changke.modules.programs.terms_evaluation import Cart, CartLine, CouponInHand
 from changke.modules.programs.terms_simulation import (
@@ -34,6 +36,8 @@ from changke.modules.programs.terms_versions import State
 from changke.modules.tiers import queries_history as tiers
 
 MEMBERS_A_PIECE = 100
+
+Products = Mapping[str, tuple[str | None, str | None]]
 
 
 def start(tx: Tx, asked: SimulationAsked, *, by: str, at: datetime) -> Simulation:
@@ -92,7 +96,7 @@ def replay(tx: Tx, piece: Piece) -> tuple[int, tallies.Tally]:
 def _past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draft: Engine) -> list[PastMember]:
     orders = history.past_orders(tx, profile_ids=profiles, since=asked.since, until=asked.until)
     orders = [one for one in orders if one.lines and one.currency == draft.program.currency]
-    products = history.product_facts(tx, skus={line.sku for order in orders for line in order.lines})
+    products = catalogue.products(tx, {line.sku for order in orders for line in order.lines})
     shown = _coupons(tx, orders)
     members = identity.members_of(tx, profiles)
     tier_set = draft.program.tier_set
@@ -105,15 +109,14 @@ def _past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draf
     return [PastMember(member, found, held.get(member, ())) for member, found in carts.items()]
 
 
-def _lines(order: PastOrder, products: dict[str, ProductFacts], from_shelf: bool) -> tuple[CartLine, ...]:
+def _lines(order: PastOrder, products: Products, from_shelf: bool) -> tuple[CartLine, ...]:
     lines = []
     for number, line in enumerate(order.lines, start=1):
-        known = products.get(line.sku)
-        category = history.path_of(line.category) or (known.category if known else ())
+        category, brand = products.get(line.sku, (None, None))
+        path = path_of(line.category or category)
         amount_minor = line.shelf_minor if from_shelf else line.net_minor
         unit_minor = amount_minor * 1000 // line.quantity_milli if line.quantity_milli else 0
-        brand = known.brand if known else None
-        lines.append(CartLine(str(number), line.sku, line.quantity_milli, unit_minor, amount_minor, category, brand))
+        lines.append(CartLine(str(number), line.sku, line.quantity_milli, unit_minor, amount_minor, path, brand))
     return tuple(lines)
 
 
