@@ -60,6 +60,9 @@ class RewardFile:
     rewards: tuple[Reward, ...]
 
 
+WALLET: Codec[WalletType] = Codec(WalletType)
+COUPON: Codec[Template] = Codec(Template)
+REWARD: Codec[Reward] = Codec(Reward)
 WALLETS: Codec[WalletFile] = Codec(WalletFile)
 TIERS: Codec[TierSet] = Codec(TierSet)
 COUPONS: Codec[CouponFile] = Codec(CouponFile)

@@ -1,0 +1,98 @@
+"""`changke program` as a person or a script meets it: folders in, versions out, every fault with its line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests import conftest
+
+from changke.entry import cli_program
+
+PROGRAMS = Path(__file__).parents[2] / "programs"
+SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind")
+
+
+@pytest.fixture
+def changke(server_url, tmp_path):
+    """Run `changke program` as a process of its own on a fresh database; returns the finished process."""
+    url = conftest.clone(server_url)
+    environment = {
+        **os.environ, "CHANGKE_HOME": str(tmp_path / "home"), "CHANGKE_DATABASE_URL": url, "CHANGKE_LANGUAGE": "en",
+        "COLUMNS": "200", "NO_COLOR": "1",
+    }  # fmt: skip
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "changke.entry.cli", *arguments],
+            capture_output=True, text=True, env=environment | settings, timeout=120,
+        )  # fmt: skip
+
+    yield run
+    conftest.drop(server_url, url)
+
+
+def test_a_folder_is_planned_applied_exported_and_applied_again_without_a_change(changke, tmp_path):
+    beauty = str(PROGRAMS / "beauty")
+    assert changke("seed").returncode == 0
+    planned = changke("program", "plan", beauty)
+    assert planned.returncode == 2
+    assert "+ campaigns.spring_launch" in planned.stdout
+    alone = changke("program", "apply", beauty, "--actor", "anna")
+    assert alone.returncode == 2
+    assert "someone else has to approve" in alone.stderr
+    assert "beauty version 1 is published" in changke("program", "apply", beauty, *SIGNED).stdout
+
+    assert changke("program", "plan", beauty).returncode == 0
+    exported = tmp_path / "exported"
+    assert changke("program", "export", str(exported), "--program", "beauty").returncode == 0
+    again = json.loads(changke("program", "apply", str(exported), *SIGNED, "--json").stdout)
+    assert (again["changes"], again["version"]["version"]) == ([], 1)
+    assert changke("program", "plan", str(exported)).stdout.splitlines()[0] == "nothing changes"
+
+
+def test_a_change_is_shown_simulated_or_excused_and_rolled_back(changke, tmp_path):
+    assert changke("seed").returncode == 0
+    folder = tmp_path / "bowls"
+    shutil.copytree(PROGRAMS / "restaurant", folder)
+    assert changke("program", "apply", str(folder), *SIGNED).returncode == 0
+    hours = folder / "campaigns" / "hours.yaml"
+    hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percent: 20"), "utf-8")
+    assert (
+        "campaigns.hours.rules.late_lunch.effects[0].percent  15 → 20" in changke("program", "plan", str(folder)).stdout
+    )
+    refused = changke("program", "apply", str(folder), *SIGNED)
+    assert "no simulation report" in refused.stderr
+    assert changke("program", "apply", str(folder), *SIGNED, "--without-simulation", "five points").returncode == 0
+    assert "15 → 20" in changke("program", "diff", "restaurant", "1", "2").stdout
+
+    paused = changke("program", "pause", "restaurant", "hours", "--actor", "ben", "--reason", "too cheap")
+    assert "version 3 is published" in paused.stdout
+    back = changke("program", "rollback", "restaurant", "1", *SIGNED)
+    assert "version 4 is published" in back.stdout
+    listed = json.loads(changke("program", "versions", "restaurant", "--json").stdout)
+    assert [one["state"] for one in listed] == ["published", "superseded", "superseded", "superseded"]
+
+
+def test_every_fault_has_its_file_its_line_and_both_languages(changke, tmp_path):
+    folder = tmp_path / "wrong"
+    shutil.copytree(PROGRAMS / "restaurant", folder)
+    hours = folder / "campaigns" / "hours.yaml"
+    hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percnt: 15"), "utf-8")
+    (folder / "rewards.yaml").write_text("rewards: [\n", "utf-8")
+    answer = changke("program", "validate", str(folder))
+    assert answer.returncode == 1
+    assert "campaigns/hours.yaml:15 misspelt_field" in answer.stdout
+    assert "is percent meant?" in answer.stdout
+    assert "rewards.yaml:2 invalid_yaml" in answer.stdout
+    assert "是否为 percent？" in changke("program", "validate", str(folder), CHANGKE_LANGUAGE="zh").stdout
+    faults = json.loads(changke("program", "validate", str(folder), "--json").stdout)["faults"]
+    assert {(one["file"], one["line"]) for one in faults} >= {("campaigns/hours.yaml", 15), ("rewards.yaml", 2)}
+
+
+def test_the_shipped_schemas_are_current():
+    for name, text in cli_program.schema_texts().items():
+        assert (PROGRAMS / "schema" / name).read_text("utf-8") == text, "run `changke program schema`"
