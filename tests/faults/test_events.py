@@ -26,7 +26,7 @@ STATE = """
 SELECT o.event_id, o.net_minor, d.points, l.amount, l.remaining, l.activates_at, l.expires_at, w.balance,
        (SELECT array_agg(r.event_id ORDER BY 1) FROM activity.order_return r WHERE r.order_id = o.order_id)
   FROM activity.sale_order o
-  LEFT JOIN programs.decision d USING (profile_id, order_id)
+  LEFT JOIN programs.order_decision d USING (profile_id, order_id)
   LEFT JOIN ledger.lot l ON l.reference = o.order_id::text
   LEFT JOIN ledger.wallet w ON w.member_id = l.member_id AND w.wallet_type = l.wallet_type
  ORDER BY o.event_id

@@ -63,7 +63,8 @@ def test_a_server_that_is_used_up_answers_503_with_retry_after(make_house):
     house: House = make_house(environment={"CHANGKE_POOL_SIZE": "2", "CHANGKE_POOL_TIMEOUT_SECONDS": "0.3"})
     house.start("server")
     request = urllib.request.Request(
-        f"{house.address}/v1/earn-rules", headers={"Authorization": f"Bearer {house.secret}", "Accept-Language": "zh"}
+        f"{house.address}/v1/program-assignments",
+        headers={"Authorization": f"Bearer {house.secret}", "Accept-Language": "zh"},
     )
 
     def call() -> str:
@@ -75,7 +76,7 @@ def test_a_server_that_is_used_up_answers_503_with_retry_after(make_house):
 
     assert call() == "200"
     with psycopg.connect(house.postgres.url) as blocker:
-        blocker.execute("LOCK TABLE programs.earn_rule IN ACCESS EXCLUSIVE MODE")
+        blocker.execute("LOCK TABLE programs.assignment IN ACCESS EXCLUSIVE MODE")
         threading.Timer(1.2, blocker.rollback).start()
         heard = at_once(call)
         time.sleep(0.2)

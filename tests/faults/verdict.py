@@ -53,7 +53,7 @@ _EXTRA: tuple[Check, ...] = (
         "ordeal.decided_once",
         "ordeal",
         Text("every sale of somebody known was decided", "每笔有主的销售都已判定"),
-        "SELECT o.order_id, o.event_id FROM activity.sale_order o LEFT JOIN programs.decision d"
+        "SELECT o.order_id, o.event_id FROM activity.sale_order o LEFT JOIN programs.order_decision d"
         " ON d.profile_id = o.profile_id AND d.order_id = o.order_id"
         " WHERE o.profile_id <> '00000000-0000-0000-0000-000000000000' AND d.order_id IS NULL",
     ),
@@ -61,7 +61,7 @@ _EXTRA: tuple[Check, ...] = (
         "ordeal.points_follow_decisions",
         "ordeal",
         Text("a sale gave the points that were decided, once", "每笔销售仅按判定发放一次积分"),
-        "SELECT d.order_id, d.points, coalesce(e.points, 0) AS posted FROM programs.decision d LEFT JOIN"
+        "SELECT d.order_id, d.points, coalesce(e.points, 0) AS posted FROM programs.order_decision d LEFT JOIN"
         " (SELECT reference, sum(amount) AS points FROM ledger.entry WHERE kind IN ('earn', 'clawback') GROUP BY 1)"
         " AS e ON e.reference = d.order_id::text WHERE d.points <> coalesce(e.points, 0)",
     ),
@@ -70,7 +70,7 @@ _EXTRA: tuple[Check, ...] = (
         "ordeal",
         Text("the points of a sale follow what was kept of it", "积分与保留的商品金额一致"),
         "SELECT order_id, o.net_minor, d.points, coalesce(r.refund_minor, 0) AS refund_minor"
-        " FROM activity.sale_order o JOIN programs.decision d USING (profile_id, order_id)"
+        " FROM activity.sale_order o JOIN programs.order_decision d USING (profile_id, order_id)"
         " LEFT JOIN (SELECT order_id, sum(refund_minor)::bigint AS refund_minor FROM activity.order_return GROUP BY 1)"
         " AS r USING (order_id) WHERE d.points <> (o.net_minor - coalesce(r.refund_minor, 0)) / 100",
     ),

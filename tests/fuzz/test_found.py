@@ -14,5 +14,5 @@ def test_a_cloud_event_whose_base64_is_none_is_refused(api: Api, text: str):
 
 @pytest.mark.parametrize("credentials", [b"Basic \x80\xff", b"Basic ====", b"Basic", b"Bearer \xff", b"Basic gICA"])
 def test_credentials_that_are_none_are_refused(api: Api, credentials: bytes):
-    answer = api.client.get("/v1/earn-rules", headers={b"Authorization": credentials})
+    answer = api.client.get("/v1/program-assignments", headers={b"Authorization": credentials})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")

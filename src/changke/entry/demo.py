@@ -1,4 +1,4 @@
-"""`changke demo`: a year of real grocery trade through the file intake, the earn rule and the ledger.
+"""`changke demo`: a year of real grocery trade through the file intake, a programme and the ledger.
 
 The data are the Complete Journey of 84.51°: 2,469 households, 155,848 baskets, 1,469,307 lines of the year 2017. Prices
 stay in cents, baskets are taken in the order of time. All instants move forward by whole weeks, so that the year ends
@@ -7,7 +7,7 @@ in the week before the demo was first loaded, and points, expiry and balances lo
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,22 +35,33 @@ from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing, queries_sealing
 from changke.modules.ledger import queries_totals as flows
 from changke.modules.programs import commands as programs
-from changke.modules.programs import queries as rules
-from changke.modules.programs.terms import EarnRule
+from changke.modules.programs import commands_versions as versions
+from changke.modules.programs import queries_versions
+from changke.modules.programs.terms_definition import Campaign, Credit, Program, Rule, Trigger
 
 SOURCE = "complete-journey"
 FIRST_INSTANT = datetime(2017, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2018, 1, 2, tzinfo=UTC)
-RULE = EarnRule(
-    code="one_point_per_dollar",
-    version=0,
-    wallet_type="points",
+WALLET = "points"
+PROGRAM = Program(
+    code="grocery",
+    name=Text("Grocery", "生鲜超市"),
     currency="USD",
-    points_per_unit=Fraction(1),
-    pending_days=None,
-    valid_months=9,
-    effective_from=FIRST_INSTANT,
-    effective_until=None,
+    time_zone="America/New_York",
+    campaigns=(
+        Campaign(
+            "base",
+            Text("Base", "基础"),
+            (
+                Rule(
+                    "one_point_per_dollar",
+                    Text("One point per dollar", "每美元积一分"),
+                    (Credit("credit", points_per_unit=Decimal(1), valid_months=9),),
+                    trigger=Trigger("order"),
+                ),
+            ),
+        ),
+    ),
 )
 FILES = {
     "products": Text("products", "商品"),
@@ -108,7 +119,7 @@ def load(house: wiring.House, *, quiet: bool) -> DemoReport:
     database = wiring.open_database(house, application_name="changke-demo", pool_size=4)
     try:
         secret = setup.first_things(database, clock)
-        shift = _install_rule(database, clock)
+        shift = _install_program(database, clock)
         reports = _import(database, keyring, clock, shift=shift, rejects=house.settings.home, quiet=quiet)
         with console.busy(say("expiring, sealing, auditing …", "正在处理过期、封存与审计……"), quiet=quiet):
             _settle(database, keyring, clock)
@@ -125,15 +136,16 @@ def folder() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def _install_rule(database: Database, clock: Clock) -> timedelta:
-    """Install the demo's rule; returns how far the year is moved. The rule starts with the year, so it remembers."""
+def _install_program(database: Database, clock: Clock) -> timedelta:
+    """Publish the demo's programme; returns how far the year is moved. It starts with the year, so it remembers."""
     with database.transaction() as tx:
-        standing = rules.earn_rules(tx, code=RULE.code)
+        standing = queries_versions.timeline(tx, PROGRAM.code).moments
         if standing:
             return standing[0].effective_from - FIRST_INSTANT
         weeks = max(0, (clock.now() - LAST_INSTANT) // timedelta(weeks=1))
         moved = timedelta(weeks=weeks)
-        programs.put_earn_rule(tx, replace(RULE, effective_from=FIRST_INSTANT + moved), at=clock.now())
+        versions.publish_first(tx, PROGRAM, at=clock.now(), effective_from=FIRST_INSTANT + moved)
+        programs.assign(tx, kind="source", codes=[SOURCE], program=PROGRAM.code)
         return moved
 
 
@@ -178,8 +190,8 @@ def _report(
     audited = audit.audit(database, checks.every())
     trade = reports["transactions"]
     with database.snapshot() as tx:
-        totals = trades.trade_totals(tx, source=SOURCE, currency=RULE.currency)
-        points = flows.totals(tx, wallet_type=RULE.wallet_type)
+        totals = trades.trade_totals(tx, source=SOURCE, currency=PROGRAM.currency)
+        points = flows.totals(tx, wallet_type=WALLET)
         head = queries_sealing.latest_head(tx)
         source = next((one for one in activity.sources(tx, at=clock.now()) if one.source == SOURCE), None)
         members = identity.count_members(tx)
@@ -191,7 +203,7 @@ def _report(
         orders=totals.orders,
         lines=totals.lines,
         sales_minor=totals.net_minor,
-        currency=RULE.currency,
+        currency=PROGRAM.currency,
         points_issued=points.issued,
         points_expired=points.expired,
         points_outstanding=points.outstanding,

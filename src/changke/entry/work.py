@@ -31,7 +31,7 @@ def groups(edge: Edge) -> list[Group]:
         Group(
             "programs",
             programs_reactions.TOPICS,
-            lambda tx, batch: programs_reactions.on_facts_recorded(tx, batch, at=edge.clock.now()),
+            lambda tx, batch: programs_reactions.on_facts(tx, batch, at=edge.clock.now()),
         ),
         Group(
             "ledger",

@@ -1,35 +1,50 @@
-"""Public reads of programmes."""
+"""Public reads of programmes: what was decided, and which stores and sources belong to which programme."""
 
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from changke.kernel.database import Tx
-from changke.modules.programs.terms import Decision, EarnRule
+from changke.kernel.errors import NOT_FOUND, Refusal
+from changke.modules.programs.terms_deciding import CreditView, DecisionView
 
-_RULE_COLUMNS = (
-    "code, version, wallet_type, currency, rate_numerator, rate_denominator, pending_days, valid_months,"
-    " effective_from, effective_until"
-)
+_COLUMNS = "order_id, profile_id, kind, program, version, net_minor, points, occurred_at, decided_at, data"
 
 
-def earn_rules(tx: Tx, *, code: str | None = None) -> list[EarnRule]:
-    """Return every version of every rule, or of one, oldest version first."""
-    rows = tx.raw.execute(
-        f"SELECT {_RULE_COLUMNS} FROM programs.earn_rule WHERE %s::text IS NULL OR code = %s ORDER BY code, version",
-        (code, code),
-    ).fetchall()
-    return [
-        EarnRule(code, version, wallet_type, currency, Fraction(numerator, denominator), pending, months, since, until)
-        for code, version, wallet_type, currency, numerator, denominator, pending, months, since, until in rows
-    ]
+def decisions(tx: Tx, order_id: UUID) -> list[DecisionView]:
+    """Return what was decided for an order (or another occasion): none, or one."""
+    rows = tx.raw.execute(f"SELECT {_COLUMNS} FROM programs.order_decision WHERE order_id = %s", (order_id,)).fetchall()
+    return [_view(row) for row in rows]
 
 
-def decisions(tx: Tx, *, profile_id: UUID, order_id: UUID) -> Sequence[Decision]:
-    """Return what was decided for an order."""
-    rows = tx.raw.execute(
-        "SELECT order_id, profile_id, wallet_type, rule_code, rule_version, net_minor, points FROM programs.decision"
-        " WHERE profile_id = %s AND order_id = %s ORDER BY rule_code",
-        (profile_id, order_id),
-    ).fetchall()
-    return [Decision(*row) for row in rows]
+def decision(tx: Tx, order_id: UUID) -> DecisionView:
+    """Return what was decided for an order; refuses one that was not decided."""
+    found = decisions(tx, order_id)
+    if not found:
+        raise Refusal(NOT_FOUND, field="order_id", what="decision", have=str(order_id))
+    return found[0]
+
+
+def _view(row: Sequence[Any]) -> DecisionView:
+    data: Mapping[str, Any] = row[9] or {}
+    credits = tuple(CreditView(*one) for one in data.get("credits", ()))
+    standing: dict[str, int] = dict(data.get("standing", {}))
+    if "standing" not in data:
+        for one in credits:
+            standing[one.wallet] = standing.get(one.wallet, 0) + one.points
+    session = data.get("session")
+    return DecisionView(
+        *row[:9],
+        credits,
+        standing,
+        data.get("facts", {}),
+        data.get("takes", ()),
+        data.get("due", ()),
+        UUID(session) if session else None,
+    )
+
+
+def assignments(tx: Tx) -> dict[tuple[str, str], str]:
+    """Return which stores and sources belong to which programme, by (kind, code)."""
+    rows = tx.raw.execute("SELECT kind, code, program FROM programs.assignment ORDER BY kind, code").fetchall()
+    return {(kind, code): program for kind, code, program in rows}

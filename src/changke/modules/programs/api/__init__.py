@@ -1,5 +1,5 @@
 """HTTP routes of programmes."""
 
-from changke.modules.programs.api import earn_rules
+from changke.modules.programs.api import decisions, versions
 
-routers = (earn_rules.router,)
+routers = (decisions.router, versions.router)
