@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 import changke
-from changke.entry import cli_data, cli_program, console, demo, doctor, openapi, server, setup, wiring, work
+from changke.entry import (
+    cli_data,
+    cli_simulation,
+    console,
+    demo,
+    doctor,
+    openapi,
+    server,
+    setup,
+    wiring,
+    work,
+)
 from changke.entry.console import say
 from changke.entry.supervisor import Children, HomeLock, visit
 from changke.kernel import migrations, telemetry
@@ -30,7 +41,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(cli_data.app)
-app.add_typer(cli_program.app)
+app.add_typer(cli_simulation.with_programs)
 
 JsonOption = Annotated[bool, typer.Option("--json", help=say("machine-readable output", "输出 JSON，供脚本使用"))]
 PortOption = Annotated[int | None, typer.Option(help=say("port to listen on", "监听端口"), min=1, max=65535)]

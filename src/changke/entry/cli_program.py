@@ -44,7 +44,8 @@ _SHOWN_MAX = 60
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def at_home() -> Iterator[Database]:
+    """Open the house's database for one command; what the reader can mend ends in one clear line."""
     with console.clear_errors(), supervisor.visit(Settings()) as house:
         database = wiring.open_database(house, application_name="changke-program", pool_size=2)
         try:
@@ -55,7 +56,7 @@ def _database() -> Iterator[Database]:
 
 @contextmanager
 def _reading() -> Iterator[Tx]:
-    with _database() as database, database.snapshot() as tx:
+    with at_home() as database, database.snapshot() as tx:
         yield tx
 
 
@@ -65,7 +66,7 @@ def _reading() -> Iterator[Tx]:
 @app.command(help=say("Check a folder: form, sense, and what is unwise.", "检查文件夹：格式、逻辑与不妥之处。"))
 def validate(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Needs no database. Exit code 1 for faults or errors, 0 for warnings or nothing."""
-    opened, contents = _open(folder, as_json)
+    opened, contents = read_folder(folder, as_json)
     findings = documents.lint(contents.program, program_folders.known_of(contents), at=SystemClock().now())
     errors = [one for one in findings if one.severity == "error"]
     if as_json:
@@ -79,9 +80,9 @@ def validate(folder: FolderArgument, as_json: JsonOption = False) -> None:
 @app.command(help=say("Say what applying a folder would change.", "预览应用文件夹会带来的变化。"))
 def plan(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Rehearses the whole application and takes it back. Exit code 2 when there is something to change, 0 if not."""
-    opened, contents = _open(folder, as_json)
+    opened, contents = read_folder(folder, as_json)
     at = SystemClock().now()
-    with _database() as database:
+    with at_home() as database:
         with database.rehearsal() as tx:
             changes = program_folders.changes(tx, contents, at=at)
         with database.rehearsal() as tx:
@@ -113,10 +114,10 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """All of it in one transaction, or nothing. Two people stand behind a change: --actor and --approver."""
-    _, contents = _open(folder, as_json)
+    _, contents = read_folder(folder, as_json)
     signed = Signed(actor, approver or actor, reason, tuple(acknowledge or ()), without_simulation, effective_from)
     at = SystemClock().now()
-    with _database() as database, database.transaction() as tx:
+    with at_home() as database, database.transaction() as tx:
         changes = program_folders.changes(tx, contents, at=at)
         found = program_folders.apply(tx, contents, signed, at=at)
     if as_json:
@@ -205,7 +206,7 @@ def publish(
     effective_from: FromOption = None,
 ) -> None:
     """At once, or from a moment on."""
-    with _database() as database, database.transaction() as tx:
+    with at_home() as database, database.transaction() as tx:
         at = SystemClock().now()
         found = versions.publish(tx, program, version, actor=actor, at=at, effective_from=effective_from, reason=reason)
     _say_version(found)
@@ -236,7 +237,7 @@ def rollback(
     program: ProgramArgument, version: int, actor: ActorOption, reason: ReasonOption, approver: ApproverOption = None
 ) -> None:
     """Its document becomes a new version; without --approver it waits in review."""
-    with _database() as database, database.transaction() as tx:
+    with at_home() as database, database.transaction() as tx:
         at = SystemClock().now()
         found = versions.roll_back(tx, program, version, actor=actor, approver=approver, reason=reason, at=at)
     _say_version(found)
@@ -245,7 +246,7 @@ def rollback(
 def _set_state(
     program: str, campaign: str, state: versions.CampaignState, actor: str, reason: str, approver: str | None
 ) -> None:
-    with _database() as database, database.transaction() as tx:
+    with at_home() as database, database.transaction() as tx:
         found = versions.set_campaign_state(
             tx, program, campaign, state, actor=actor, approver=approver, reason=reason, at=SystemClock().now()
         )
@@ -255,7 +256,8 @@ def _set_state(
 # showing -------------------------------------------------------------------------------------------------------------
 
 
-def _open(path: Path, as_json: bool) -> tuple[Folder, Contents]:
+def read_folder(path: Path, as_json: bool) -> tuple[Folder, Contents]:
+    """Return a programme's folder and what it says; shows every fault with its line and leaves when it has some."""
     try:
         folder = Folder(path)
         return folder, folder.contents()

@@ -296,12 +296,11 @@ def _own_event(value: Any, number: int, source: RowSource) -> Envelope | Malform
 
 
 def _raw(item: Envelope | Malformed) -> Any:
-    if isinstance(item, Envelope):
-        return orjson.loads(wire.to_wire(item))
+    raw = wire.to_wire(item) if isinstance(item, Envelope) else item.raw
     try:
-        return orjson.loads(item.raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return item.raw.decode("utf-8", "replace")
+        return raw.decode("utf-8", "replace")
 
 
 def _progress(source: RowSource, tally: _Tally, seconds: float) -> Progress:
