@@ -96,12 +96,17 @@ def coupon(code: str, template: str = "welcome", **fields: Any) -> CouponInHand:
 
 
 def ask(
-    asked: Engine, *lines: CartLine, member: dict[str, Any] | None = None, at: datetime = NOON, **fields: Any
+    asked: Engine,
+    *lines: CartLine,
+    member: dict[str, Any] | None = None,
+    guest: bool = False,
+    at: datetime = NOON,
+    **fields: Any,
 ) -> Evaluation:
-    """Evaluate a cart of lines; with `member` Anna buys."""
+    """Evaluate a cart of lines; Anna buys, known by `member`, or a guest."""
     place = {name: fields.pop(name) for name in ("channel", "store", "context", "event") if name in fields}
     bill = {name: fields.pop(name) for name in ("shipping_minor", "tax_included") if name in fields}
-    anna = None if member is None else MemberFacts(ANNA, member)
+    anna = None if guest else MemberFacts(ANNA, member or {})
     return asked.evaluate(Request(cart(*lines, **bill), Situation(at, **place), anna, **fields))
 
 

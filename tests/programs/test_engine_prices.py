@@ -71,9 +71,9 @@ def test_a_fixed_price_never_raises_a_price():
     assert off(ask(shop, item("tea", 200, 2), item("gum", 100))) == [{0: 100}]
 
 
-def test_a_fixed_price_for_the_first_units_only():
+def test_a_fixed_price_for_the_dearest_units_only():
     shop = engine(rule("flash", FixedPrice("fixed_price", 150, units_max=3)), lanes=STACK)
-    assert off(ask(shop, item("tea", 200, 2), item("rice", 250, 2))) == [{0: 100, 1: 100}]
+    assert off(ask(shop, item("tea", 200, 2), item("rice", 250, 2))) == [{0: 50, 1: 200}]
 
 
 def test_every_third_item_free_is_the_cheapest():

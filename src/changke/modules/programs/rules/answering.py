@@ -6,6 +6,8 @@ from changke.modules.programs.rules.explaining import Reasons
 from changke.modules.programs.rules.shapes import CompiledRule
 from changke.modules.programs.terms_evaluation import CouponInHand, Rejection
 
+_OUTSIDE = ("members_only", "wrong_audience")
+
 
 def answer_coupons(
     rules: Sequence[CompiledRule],
@@ -15,16 +17,17 @@ def answer_coupons(
     used: Collection[str],
     said: Sequence[Rejection],
 ) -> list[Rejection]:
-    """Return why each coupon that is neither used nor answered yet is not used."""
-    answered = {one.coupon for one in said}
-    found = []
+    """Return what was said, with one answer for each coupon that is not used."""
+    found = [one for one in said if one.coupon is None]
     for code, coupon in coupons.items():
-        if code in used or code in answered:
+        if code in used:
             continue
         if coupon.refusal_code is not None:
             found.append(Rejection(coupon.refusal_code, coupon=code, have=coupon.have, need=coupon.need))
-        else:
-            found.append(_unused(rules, reasons, live, coupon))
+            continue
+        answers = [one for one in said if one.coupon == code]
+        answers.sort(key=lambda one: one.code not in _OUTSIDE)
+        found.append(answers[0] if answers else _unused(rules, reasons, live, coupon))
     return found
 
 
@@ -33,7 +36,7 @@ def _unused(rules: Sequence[CompiledRule], reasons: Reasons, live: int, coupon: 
     for number, rule in enumerate(rules):
         if rule.rule.coupon == coupon.template and coupon.template is not None:
             found = reasons.of(rule, bool(live >> number & 1), coupon)
-            if found.code != "rule_not_live":
+            if found.code not in ("rule_not_live", "wrong_trigger"):
                 return found
     return Rejection("coupon_without_rule", coupon=coupon.code)
 

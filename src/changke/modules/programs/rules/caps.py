@@ -23,15 +23,15 @@ class CompiledCap:
 
     def most(self, starting: int) -> int:
         """Return the most that may be taken off what starts at this price."""
-        bounds = [] if self.amount is None else [self.amount]
+        bounds = [starting] if self.amount is None else [starting, self.amount]
         if self.percent is not None:
             top, bottom = self.percent
             bounds.append(starting * top // bottom)
-        return min(bounds, default=starting)
+        return min(bounds)
 
 
 def compile_caps(caps: Sequence[Cap]) -> tuple[CompiledCap, ...]:
-    """Return caps in the order in which they trim: line, category, lane, order; then by code."""
+    """Return caps in the order in which they trim: line, category, lane, order; then as they are written."""
     found = [
         CompiledCap(
             cap.code,
@@ -43,7 +43,7 @@ def compile_caps(caps: Sequence[Cap]) -> tuple[CompiledCap, ...]:
         )
         for cap in caps
     ]
-    return tuple(sorted(found, key=lambda cap: (_ORDER.index(cap.scope), cap.code)))
+    return tuple(sorted(found, key=lambda cap: _ORDER.index(cap.scope)))
 
 
 def trim(
@@ -65,6 +65,9 @@ def trim(
 def _each(view: View, cap: CompiledCap, touches: list[Touch], base: Sequence[int]) -> list[Touch]:
     kept = []
     for index, amount, milli in touches:
+        if cap.category is not None and cap.category not in view.categories[index]:
+            kept.append((index, amount, milli))
+            continue
         room = max(0, cap.most(view.start[index]) - (base[index] - view.run[index]))
         kept.append((index, min(amount, room), milli))
     return touches if kept == touches else [one for one in kept if one[1]]
@@ -72,11 +75,11 @@ def _each(view: View, cap: CompiledCap, touches: list[Touch], base: Sequence[int
 
 def _together(view: View, cap: CompiledCap, touches: list[Touch], base: Sequence[int]) -> list[Touch]:
     covered = view.every
-    if cap.scope == "category":
+    if cap.category is not None:
         covered = [index for index in view.every if cap.category in view.categories[index]]
-    room = cap.most(sum(view.start[index] for index in covered))
-    room = max(0, room - sum(base[index] - view.run[index] for index in covered))
-    if cap.scope != "category":
+    room = cap.most(sum([view.start[index] for index in covered]))
+    room = max(0, room - sum([base[index] - view.run[index] for index in covered]))
+    if cap.category is None:
         return scale(touches, room)
     inside = [one for one in touches if one[0] in covered]
     kept = scale(inside, room)

@@ -10,6 +10,7 @@ from changke.kernel.conditions.nodes import ALWAYS, All, Compare, Lines, Measure
 from changke.kernel.conditions.parsing import parse
 from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.modules.programs.rules import pricing
+from changke.modules.programs.rules.bundles import bundle
 from changke.modules.programs.rules.caps import compile_caps
 from changke.modules.programs.rules.closures import Closures, Sets, every, reads_amounts
 from changke.modules.programs.rules.facts import SCHEMA
@@ -88,7 +89,7 @@ def compile_lanes(program: Program) -> tuple[CompiledLane, ...]:
                 raise _invalid(f"lanes[{number}].excludes", name, "no such lane 没有该计算层")
         own = CompiledGroup(None, lane.mode, 0)
         groups = (own, *(CompiledGroup(group.code, group.mode, group.priority) for group in lane.groups))
-        counted = () if lane.kind is LaneKind.SHIPPING else [cap for cap in caps if cap.lane in (None, lane.code)]
+        counted = [cap for cap in caps if cap.lane in (None, lane.code)]
         found.append(
             CompiledLane(
                 number,
@@ -136,7 +137,9 @@ class RuleCompiler:
             steps = []
         if rule.coupon is None:
             terms.targets = self._targets(rule, path)
-        credits, multiplies, dues = self._given(rule, path)
+        credits, multiplies, dues = self._given(rule, initial, path)
+        earns = bool(credits or multiplies or dues)
+        gifts = [step.gift for step in steps if step.gift is not None]
         compiled = CompiledRule(
             rule=rule,
             code=rule.code,
@@ -157,10 +160,14 @@ class RuleCompiler:
             residual=tuple(residual),
             moving=tuple(moving),
             gaps=tuple(gaps),
-            alone=all(step.alone for step in steps),
-            earns=bool(credits or multiplies or dues),
+            alone=not earns and all(step.alone for step in steps),
+            plain=len(steps) == 1 and not earns and steps[0].off is not None and steps[0].most is None,
+            turning=any(one.gap is None for one in moving) or (not initial and _moves(rule)),
+            earns=earns,
+            priced=any(isinstance(effect, _PRICED) for effect in rule.effects),
             fixed_points=sum(credit.points or 0 for credit in credits),
-            gift_cost=sum(step.gift.cost_minor * step.gift.quantity for step in steps if step.gift is not None),
+            gift_pieces=sum(gift.quantity for gift in gifts),
+            gift_cost=sum(gift.cost_minor * gift.quantity for gift in gifts),
         )
         return compiled, terms
 
@@ -179,9 +186,9 @@ class RuleCompiler:
             return self.earn_lane
         if rule.coupon is not None:
             return self._first(LaneKind.COUPON, default=0)
-        if all(isinstance(effect, ShippingOff) for effect in priced):
+        if isinstance(priced[0], ShippingOff):
             return self._first(LaneKind.SHIPPING, default=0)
-        if any(isinstance(effect, Reduction) for effect in priced):
+        if isinstance(priced[0], Reduction):
             return self._first(LaneKind.REDUCTION, default=0)
         return self._first(LaneKind.PRICE, default=0)
 
@@ -217,18 +224,19 @@ class RuleCompiler:
             return None
         need = bounds(leaf.op, leaf.operand)[0]
         assert need is not None
+        said = need if leaf.op is Op.GTE else f"> {need - 1}"
         if isinstance(leaf, Lines):
             if leaf.measure not in _GAPS:
                 return None
             select = self._closures.select(leaf.where, initial=initial)
             measured = self._closures.measure(leaf, initial=initial)
-            return Gap(measured, need, _GAPS[leaf.measure], path, f"lines.{leaf.measure}", select)
+            return Gap(measured, need, said, _GAPS[leaf.measure], path, f"lines.{leaf.measure}", select)
         if leaf.fact == "cart.quantity":
-            return Gap(lambda view: sum(view.quantities), need, True, path, leaf.fact, every)
+            return Gap(lambda view: sum(view.quantities), need, said, True, path, leaf.fact, every)
         if leaf.fact != "cart.amount":
             return None
         measured = (lambda view: view.total) if initial else (lambda view: sum(view.run))
-        return Gap(measured, need, False, path, leaf.fact, every)
+        return Gap(measured, need, said, False, path, leaf.fact, every)
 
     # effects ----------------------------------------------------------------------------------------------------------
 
@@ -259,7 +267,7 @@ class RuleCompiler:
         match effect:
             case PercentOff():
                 off = pricing.percent_off(effect, initial=initial)
-                return Step(kind, select, off, alone=effect.max_minor is None)
+                return Step(kind, select, off, alone=effect.max_minor is None, most=effect.max_minor)
             case AmountOff():
                 return Step(kind, select, pricing.amount_off(effect), alone=effect.each != "order")
             case FixedPrice():
@@ -276,14 +284,14 @@ class RuleCompiler:
                 ]
                 if (effect.price_minor is None) is (effect.percent is None):
                     raise _invalid(path, kind, "price_minor or percent 二选一")
-                return Step(kind, select, pricing.bundle(effect, parts))
+                return Step(kind, select, bundle(effect, parts, initial=initial))
             case Reduction():
                 self._check_steps(effect, path)
                 return Step(kind, select, pricing.reduction(effect, initial=initial), reduction=effect)
             case Gift():
                 return Step(kind, select, gift=effect)
             case ShippingOff():
-                return Step(kind, select, shipping=pricing.shipping_off(effect))
+                return Step(kind, select, shipping=pricing.shipping_off(effect, initial=initial))
         raise AssertionError(kind)
 
     def _check_steps(self, effect: Reduction, path: str) -> None:
@@ -292,16 +300,16 @@ class RuleCompiler:
                 raise _invalid(f"{path}.steps[{number}]", step.from_minor, "off_minor or percent 二选一")
 
     def _given(
-        self, rule: Rule, path: str
+        self, rule: Rule, initial: bool, path: str
     ) -> tuple[tuple[CreditStep, ...], tuple[MultiplyStep, ...], tuple[DueStep, ...]]:
         credits, multiplies, dues = [], [], []
         for number, effect in enumerate(rule.effects):
             where = f"{path}.effects[{number}]"
             if isinstance(effect, Credit):
-                credits.append(self._credit(effect, where))
+                credits.append(self._credit(effect, initial, where))
             elif isinstance(effect, Multiply):
                 on = self._on(effect.on, f"{where}.on")
-                select = self._closures.select(on, initial=False)
+                select = self._closures.select(on, initial=initial)
                 multiplies.append(MultiplyStep(effect.wallet, Fraction(effect.factor), select, on is None))
             elif isinstance(effect, IssueCoupon):
                 dues.append(DueStep(effect.kind, effect.template, effect.quantity))
@@ -311,19 +319,24 @@ class RuleCompiler:
                 dues.append(DueStep(effect.kind, effect.code, effect.count))
         return tuple(credits), tuple(multiplies), tuple(dues)
 
-    def _credit(self, effect: Credit, path: str) -> CreditStep:
+    def _credit(self, effect: Credit, initial: bool, path: str) -> CreditStep:
         if (effect.points is None) is (effect.points_per_unit is None):
             raise _invalid(path, effect.kind, "points or points_per_unit 二选一")
         on = self._on(effect.on, f"{path}.on")
-        select = self._closures.select(on, initial=False)
+        select = self._closures.select(on, initial=initial)
         return CreditStep(
             effect.wallet, effect.points, Fraction(effect.points_per_unit or 0), select, on is None, effect
         )
 
 
+def _moves(rule: Rule) -> bool:
+    """Say whether effects choose their lines by running amounts."""
+    return any("line.amount" in str(getattr(effect, "on", None)) for effect in rule.effects)
+
+
 def _limits(rule: Rule, campaign: Campaign) -> tuple[LimitRef, ...]:
     own = [LimitRef(f"{campaign.code}/{rule.code}/{number}", limit) for number, limit in enumerate(rule.limits)]
-    shared = [LimitRef(f"{campaign.code}//{number}", limit) for number, limit in enumerate(campaign.limits)]
+    shared = [LimitRef(f"{campaign.code}//{number}", limit, True) for number, limit in enumerate(campaign.limits)]
     return (*own, *shared)
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import lcm
 
-from changke.kernel.money import split
 from changke.modules.programs.rules.limits import Gauge, LimitRef, tightest
+from changke.modules.programs.rules.pricing import split_exactly
 from changke.modules.programs.rules.shapes import Candidate, CreditStep, MultiplyStep
 from changke.modules.programs.rules.views import View
 from changke.modules.programs.terms_definition import EarnSettings
@@ -54,15 +53,19 @@ def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, 
     rates: dict[str, list[_Part]] = {}
     for candidate in candidates:
         for credit in candidate.rule.credits:
-            if credit.points is not None:
-                _give(earned, gauge, candidate, credit, credit.points, (), ())
-            else:
+            if credit.points is None:
                 part = _part(view, candidate, credit, base, factors, settings)
                 rates.setdefault(credit.wallet, []).append(part)
     for wallet, parts in rates.items():
         total = _rounded(sum((part.total() for part in parts), Fraction(0)), settings)
         total = _trim_factors(view, gauge, earned, wallet, parts, total, (base, factors, settings))
         _share(earned, gauge, parts, total)
+    for candidate in candidates:
+        for credit in candidate.rule.credits:
+            if credit.points is not None:
+                _give(earned, gauge, candidate, credit, credit.points, (), ())
+    multiplied = {code for one in earned.credits for code in one.because}
+    earned.effective.update(one for one, _ in factors if one.rule.code in multiplied)
     return earned
 
 
@@ -102,7 +105,7 @@ def combined(factors: Sequence[Fraction], settings: EarnSettings) -> Fraction:
     if settings.multipliers == "highest":
         return max(factors)
     if settings.multipliers == "add":
-        return _ONE + sum((factor - 1 for factor in factors), Fraction(0))
+        return max(Fraction(0), _ONE + sum((factor - 1 for factor in factors), Fraction(0)))
     product = _ONE
     for factor in factors:
         product *= factor
@@ -126,9 +129,7 @@ def _trim_factors(
     """Trim what limited factors add to a wallet; each counts what it adds to the factors without it."""
     base, factors, settings = how
     for candidate in dict.fromkeys(one for one, step in factors if step.wallet == wallet):
-        if any(candidate.rule.code in part.because for part in parts):
-            earned.effective.add(candidate)
-        refs = _of_points(candidate, wallet)
+        refs = [] if candidate.rule.credits else _of_points(candidate, wallet, own=True)
         if not refs:
             continue
         others = [(one, step) for one, step in factors if one is not candidate]
@@ -145,11 +146,12 @@ def _trim_factors(
     return total
 
 
-def _of_points(candidate: Candidate, wallet: str) -> list[LimitRef]:
+def _of_points(candidate: Candidate, wallet: str, *, own: bool = False) -> list[LimitRef]:
+    """Return the limits on points of a wallet; `own`: without those of the campaign."""
     return [
         ref
         for ref in candidate.rule.limits
-        if ref.limit.of == "points" and (ref.limit.wallet is None or ref.limit.wallet == wallet)
+        if ref.limit.of == "points" and ref.limit.wallet in (None, wallet) and not (own and ref.shared)
     ]
 
 
@@ -158,16 +160,6 @@ def _share(earned: Earned, gauge: Gauge, parts: Sequence[_Part], total: int) -> 
     for part, points in zip(parts, split_exactly(total, [part.total() for part in parts]), strict=True):
         if points:
             _give(earned, gauge, part.candidate, part.credit, points, list(part.lines.items()), part.because)
-
-
-def split_exactly(total: int, weights: Sequence[Fraction]) -> list[int]:
-    """Split whole points over exact weights by largest remainder."""
-    if len(weights) == 1:
-        return [total]
-    if not any(weights):
-        return [0 for _ in weights]
-    common = lcm(*(weight.denominator for weight in weights))
-    return split(total, [int(weight * common) for weight in weights])
 
 
 def _give(

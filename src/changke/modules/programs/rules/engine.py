@@ -49,6 +49,7 @@ class Engine:
         self.limits: Mapping[str, Limit] = {ref.id: ref.limit for rule in self.rules for ref in rule.limits}
         self.points_lane = any(lane.lane.kind is LaneKind.POINTS for lane in self.lanes)
         self.needs = self._needs(compiler)
+        self.reads = self.needs | {name.partition(".")[0] for name in self.needs}
         self.coupon_bits = self._coupon_bits()
         self.without_coupon = self.index.everyone & ~sum(self.coupon_bits.values())
         paused = sum(1 << number for number, rule in enumerate(self.rules) if not rule.live)

@@ -14,7 +14,7 @@ from changke.modules.programs.rules.earning import Base, Earned, earn
 from changke.modules.programs.rules.explaining import Reasons
 from changke.modules.programs.rules.hints import Near, NextStep, hints, only_gap
 from changke.modules.programs.rules.index import Index, numbers
-from changke.modules.programs.rules.limits import Gauge, spent
+from changke.modules.programs.rules.limits import Gauge
 from changke.modules.programs.rules.schedules import Calendar, Live
 from changke.modules.programs.rules.shapes import Candidate, CompiledLane, CompiledRule
 from changke.modules.programs.rules.tender import pay
@@ -34,6 +34,7 @@ from changke.modules.programs.terms_evaluation import (
 
 VALID = timedelta(minutes=15)
 NEAR_TOLD_MAX = 5
+EPOCH = datetime(1970, 1, 1)
 _NEAR_TRIED_MAX = 16
 
 
@@ -50,7 +51,7 @@ class Compiled(Protocol):
     index: Index
     triggers: Triggers
     calendar: Calendar
-    needs: frozenset[str]
+    reads: frozenset[str]
     sets: Sets
     coupon_bits: dict[str, int]
     without_coupon: int
@@ -62,12 +63,14 @@ class _Run:
     __slots__ = (
         "candidates",
         "coupons",
+        "empty",
         "engine",
         "gauge",
         "live",
         "near",
         "paid",
         "points",
+        "reasons",
         "request",
         "steps",
         "till",
@@ -81,9 +84,11 @@ class _Run:
         member_id: UUID | None = None if request.member is None else request.member.member_id
         self.engine = engine
         self.request = request
-        self.view = View(request, local, engine.needs)
+        self.view = View(request, local, engine.reads)
         self.gauge = Gauge(request.used, situation, member_id, local)
-        self.till = Till(self.view, self.gauge, engine.version, engine.lanes)
+        self.reasons = Reasons(request, engine.zone, engine.sets)
+        self.till = Till(self.view, self.gauge, engine.version, engine.lanes, self.reasons)
+        self.empty: set[Candidate] = set()
         self.live: Live = engine.calendar.at(situation.at, local)
         self.unit = 10 ** exponent(request.cart.currency)
         self.coupons: dict[str, CouponInHand] = {}
@@ -102,41 +107,43 @@ class _Run:
         engine, view, rules = self.engine, self.view, self.engine.rules
         if self.request.cart.currency != engine.program.currency:
             return
-        bits = self.live.bits & engine.triggers.bits(self.request) & self._with_coupons()
-        passed, near = engine.index.through(view, bits)
+        wanted, owed = self._with_coupons(self.live.bits & engine.triggers.bits(self.request))
+        passed, near = engine.index.through(view, wanted)
         candidates, singles = self.candidates, engine.singles
         doubtful = []
-        for number in numbers(passed):
+        for number in numbers(passed | owed):
             rule = rules[number]
+            holds = True
             for conjunct in rule.residual:
                 if not conjunct.test(view):
+                    holds = False
                     if conjunct.gap is not None:
                         doubtful.append(number)
                     break
-            else:
-                if rule.rule.coupon is None:
-                    candidates[rule.lane].append(singles[number])
-                else:
-                    candidates[rule.lane] += self._by_coupon(rule)
+            if rule.rule.coupon is not None:
+                candidates[rule.lane] += self._by_coupon(rule, failed=not (holds and passed >> number & 1))
+            elif holds:
+                candidates[rule.lane].append(singles[number])
         if near or doubtful:
             self._find_near([*numbers(near), *doubtful])
 
-    def _with_coupons(self) -> int:
-        engine = self.engine
-        bits = engine.without_coupon
+    def _with_coupons(self, bits: int) -> tuple[int, int]:
+        """Return the rules that need no coupon or find theirs, and of these the ones that owe it an answer."""
+        engine, owed = self.engine, 0
         for coupon in self.coupons.values():
             if coupon.refusal_code is None and coupon.template is not None:
-                bits |= engine.coupon_bits.get(coupon.template, 0)
-        return bits
+                owed |= engine.coupon_bits.get(coupon.template, 0)
+        owed &= bits
+        return (bits & engine.without_coupon) | owed, owed
 
-    def _by_coupon(self, rule: CompiledRule) -> list[Candidate]:
+    def _by_coupon(self, rule: CompiledRule, *, failed: bool) -> list[Candidate]:
         found = [
-            Candidate(rule, coupon, coupon.expires_at)
+            Candidate(rule, coupon, coupon.expires_at, coupon.code, failed)
             for coupon in self.coupons.values()
             if coupon.refusal_code is None and coupon.template == rule.rule.coupon
         ]
         if len(found) > 1:
-            found.sort(key=lambda one: (one.expires_at is None, one.expires_at or VALID_FROM, _code(one)))
+            found.sort(key=lambda one: (one.expires_at is None, one.expires_at or EPOCH, one.code))
         return found
 
     def _find_near(self, places: Sequence[int]) -> None:
@@ -145,7 +152,7 @@ class _Run:
             gap = only_gap(self.view, rule)
             if gap is None:
                 continue
-            singles = [self.engine.singles[number]] if rule.rule.coupon is None else self._by_coupon(rule)
+            singles = [self.engine.singles[number]] if rule.rule.coupon is None else self._by_coupon(rule, failed=True)
             self.near += [Near(one, gap, gap.have(self.view)) for one in singles]
 
     # lanes ------------------------------------------------------------------------------------------------------------
@@ -186,34 +193,19 @@ class _Run:
         lane = engine.lanes[engine.earn_lane]
         if self.candidates[lane.number]:
             lanes.run(till, lane, self.candidates[lane.number])
-        standing = [one for one in till.stood if one.rule.earns]
+        standing = [one for one in till.stood if one.rule.earns] if till.member else []
         if not standing:
             return Earned(), []
-        standing.sort(key=lambda one: (-one.rule.rule.priority, one.rule.code, one.rule.campaign))
-        standing = [one for one in standing if self._may_earn(one)]
         earned = earn(self.view, self.gauge, standing, self._base(lane), engine.program.earn)
         due = []
         for one in standing:
             rule = one.rule
             due += [DueEffect(rule.code, rule.campaign, step.kind, step.code, step.count) for step in rule.dues]
-            if not rule.steps and not rule.dues and one not in earned.effective:
+            if not rule.priced and not rule.dues and one not in earned.effective:
                 self._give_back(one)
+                self.empty.add(one)
         till.rejections += earned.rejections
         return earned, due
-
-    def _may_earn(self, candidate: Candidate) -> bool:
-        rule = candidate.rule
-        if rule.steps or not rule.limits:
-            return True
-        empty = spent(rule.limits, self.gauge, "uses")
-        if empty is not None:
-            used = self.gauge.used(empty)
-            self.till.reject(candidate, "limit_reached", blocked_by=empty.id, have=used, need=empty.limit.max)
-            return False
-        for ref in rule.limits:
-            if ref.limit.of == "uses":
-                self.gauge.take(ref, 1)
-        return True
 
     def _give_back(self, candidate: Candidate) -> None:
         for ref in candidate.rule.limits:
@@ -234,13 +226,6 @@ class _Run:
         return Base(lines, shipping, self.unit)
 
 
-VALID_FROM = datetime.min
-
-
-def _code(candidate: Candidate) -> str:
-    return "" if candidate.coupon is None else candidate.coupon.code
-
-
 def evaluate(engine: Compiled, request: Request) -> Evaluation:
     """Return what a programme says of a request."""
     run = _Run(engine, request)
@@ -248,8 +233,8 @@ def evaluate(engine: Compiled, request: Request) -> Evaluation:
     if request.trigger == "cart":
         run.price()
     earned, due = run.earn()
-    used = _coupons_used(run, earned)
-    rejections = _rejections(run, earned, used)
+    used = _coupons_used(run)
+    rejections = _rejections(run, used)
     results, totals = _results(run)
     until = request.situation.at + VALID
     if run.live.until is not None and run.live.until < until:
@@ -272,31 +257,30 @@ def evaluate(engine: Compiled, request: Request) -> Evaluation:
     )
 
 
-def _coupons_used(run: _Run, earned: Earned) -> tuple[str, ...]:
+def _coupons_used(run: _Run) -> tuple[str, ...]:
     if not run.coupons:
         return ()
-    used = {
-        one.coupon.code
-        for one in run.till.stood
-        if one.coupon is not None and (one.rule.steps or one.rule.dues or one in earned.effective)
-    }
+    used = {one.code for one in run.till.stood if one.coupon is not None and one not in run.empty}
     return tuple(code for code in run.coupons if code in used)
 
 
-def _rejections(run: _Run, earned: Earned, used: Sequence[str]) -> tuple[Rejection, ...]:
-    found = run.till.rejections
+def _rejections(run: _Run, used: Sequence[str]) -> tuple[Rejection, ...]:
+    till = run.till
+    found = till.rejections
+    for one in run.empty:
+        if one.coupon is not None and not any(said.coupon == one.code for said in found):
+            till.reject(one, "no_effect")
     if run.near:
         nearest = sorted(run.near, key=lambda one: (one.distance(), one.candidate.rule.code))
-        found += [one.rejection() for one in nearest[:NEAR_TOLD_MAX]]
+        found += [one.rejection() for one in nearest[:NEAR_TOLD_MAX] if one.candidate.coupon is None]
     everything = run.request.explain == "all"
     if not (run.coupons or everything):
         return tuple(found)
-    engine = run.engine
-    reasons = Reasons(run.request, engine.zone, engine.sets)
-    found += answer_coupons(engine.rules, reasons, run.live.bits, run.coupons, used, found)
+    engine, live = run.engine, run.live.bits
+    found = answer_coupons(engine.rules, run.reasons, live, run.coupons, used, found)
     if everything:
-        effective = {one.rule for one in run.till.stood if one.rule.steps or one.rule.dues or one in earned.effective}
-        found += explain_all(engine.rules, reasons, run.live.bits, effective, found)
+        effective = {one.rule for one in till.stood if one not in run.empty}
+        found += explain_all(engine.rules, run.reasons, live, effective, found)
     return tuple(found)
 
 

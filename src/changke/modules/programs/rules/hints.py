@@ -16,7 +16,7 @@ _FINE = 10**6
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A candidate that only a threshold keeps back, with what there was."""
+    """A candidate that alone a threshold keeps back, with what there was."""
 
     candidate: Candidate
     gap: Gap
@@ -36,7 +36,7 @@ class Near:
             self.gap.path,
             self.gap.fact,
             self.have,
-            self.gap.need,
+            self.gap.said,
         )
 
 
@@ -146,7 +146,7 @@ def _gain(view: View, rule: CompiledRule, unit: int) -> tuple[int, int]:
             for index, amount, _ in touches:
                 view.run[index] -= amount
         elif step.shipping is not None:
-            minor += min(view.request.cart.shipping_minor, step.shipping(view.request.cart.shipping_minor))
+            minor += step.shipping(view.shipping, view.request.cart.shipping_minor)
     for credit in rule.credits:
         amount = sum(view.run[index] for index in credit.select(view))
         points += credit.points if credit.points is not None else int(amount * credit.rate / unit)

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from changke.modules.programs.rules import best
 from changke.modules.programs.rules.hints import NextStep, next_steps
+from changke.modules.programs.rules.pool import Pool
 from changke.modules.programs.rules.shapes import Candidate, CompiledLane
 from changke.modules.programs.rules.standing import Standing
 from changke.modules.programs.rules.tills import Till
@@ -15,41 +16,51 @@ def run(till: Till, lane: CompiledLane, candidates: Sequence[Candidate]) -> list
     """Let the candidates of a lane, in their order, have their effect; return the next steps of its reductions."""
     standing = Standing(lane.lane.exclusive_max)
     till.open(lane)
-    for number, members in groupby(candidates, key=lambda one: one.rule.group):
+    one_per_line = lane.lane.one_per_line
+    for number, group in groupby(candidates, key=lambda one: one.rule.group):
+        members = list(group)
         mode = lane.groups[number].mode
         if mode is Mode.FIRST:
-            _first(till, standing, list(members), lane.lane.one_per_line)
-        elif lane.lane.one_per_line:
-            best.per_line(till, standing, list(members))
-        elif mode is Mode.BEST_FOR_MEMBER:
-            best.together(till, standing, list(members))
+            _first(till, standing, members, one_per_line)
+        elif mode is Mode.STACKABLE:
+            _walk(till, standing, members, one_per_line)
+        elif one_per_line:
+            best.per_line(till, standing, members)
         else:
-            _walk(till, standing, list(members))
+            best.together(till, standing, members)
     steps = next_steps(till.view, candidates, till.before_lane, till.entry_closed)
     till.close()
     return steps
 
 
-def _walk(till: Till, standing: Standing, candidates: Sequence[Candidate]) -> None:
-    """Everything that may stand beside what stands, one after the other."""
+def _walk(till: Till, standing: Standing, candidates: Sequence[Candidate], one_per_line: bool) -> None:
+    """Everything that may stand beside what stands, one after the other; each line's single effect is the largest."""
+    if one_per_line:
+        pool = Pool(till, standing, [one for one in candidates if one.rule.alone], stacking=False)
+        pool.stand(standing, 0)
+        pool.tell(standing)
+        candidates = [one for one in candidates if not one.rule.alone]
     for candidate in candidates:
-        _take(till, standing, candidate)
+        _take(till, standing, candidate, closes=one_per_line)
 
 
 def _first(till: Till, standing: Standing, candidates: Sequence[Candidate], one_per_line: bool) -> None:
     """The first that has an effect."""
     winner: Candidate | None = None
     for candidate in candidates:
-        if winner is not None:
+        if winner is None:
+            if _take(till, standing, candidate, closes=one_per_line):
+                winner = candidate
+        elif candidate.failed or not till.holds(candidate.rule):
+            till.miss(candidate)
+        else:
             till.reject(candidate, "lane_conflict", blocked_by=winner.rule.code)
-        elif _take(till, standing, candidate, closes=one_per_line):
-            winner = candidate
 
 
-def _take(till: Till, standing: Standing, candidate: Candidate, *, closes: bool = False) -> bool:
+def _take(till: Till, standing: Standing, candidate: Candidate, *, closes: bool) -> bool:
     """Let a candidate stand if it may and does something."""
     rule = candidate.rule
-    if rule.moving and not till.holds(rule):
+    if candidate.failed or (rule.moving and not till.holds(rule)):
         till.miss(candidate)
         return False
     blocked = standing.blocks(rule)

@@ -11,26 +11,25 @@ from changke.modules.programs.terms_evaluation import CounterKey, Situation, Tak
 
 @dataclass(frozen=True, slots=True)
 class LimitRef:
-    """A limit with its id."""
+    """A limit with its id; `shared` by the rules of a campaign."""
 
     id: str
     limit: Limit
+    shared: bool = False
 
 
 def key(ref: LimitRef, situation: Situation, member_id: UUID | None, local: datetime) -> CounterKey | None:
     """Return the count of a limit; None when there is none: within one order, or of nobody."""
     limit = ref.limit
-    if limit.window == "order" or (limit.per == "member" and member_id is None):
+    scopes = {
+        "member": None if member_id is None else member_id.hex,
+        "store": situation.store,
+        "channel": situation.channel,
+        "program": "",
+    }
+    scope = scopes[limit.per]
+    if limit.window == "order" or scope is None:
         return None
-    match limit.per:
-        case "member":
-            scope = "" if member_id is None else member_id.hex
-        case "store":
-            scope = situation.store or ""
-        case "channel":
-            scope = situation.channel or ""
-        case "program":
-            scope = ""
     return CounterKey(ref.id, scope, window(limit.window, local))
 
 
@@ -90,7 +89,7 @@ class Gauge:
         found = []
         for limit, amount in sorted(self.taken.items()):
             counter = self._keys.get(limit)
-            if counter is not None:
+            if counter is not None and amount:
                 found.append(Take(counter, amount, self._refs[limit].limit.max))
         return tuple(found)
 

@@ -21,6 +21,7 @@ class Gap:
 
     have: Measured
     need: int
+    said: str | int
     in_milli: bool
     path: str
     fact: str
@@ -71,7 +72,9 @@ class DueStep:
 class CompiledRule:
     """A rule, ready. `residual` is tested on starting amounts, `moving` again on what earlier steps left.
 
-    `touches` selects the lines its price effects and moving conditions look at.
+    `alone`: all it does is done to each line by itself. `plain`: one price effect that
+    trims nothing. `turning`: what it asks of running amounts may begin to hold as
+    they fall. `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
     """
 
     rule: Rule
@@ -94,18 +97,27 @@ class CompiledRule:
     moving: tuple[Conjunct, ...]
     gaps: tuple[Gap, ...]
     alone: bool
+    plain: bool
+    turning: bool
     earns: bool
+    priced: bool
     fixed_points: int
+    gift_pieces: int
     gift_cost: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A rule that may stand in an evaluation, with the coupon it would use."""
+    """A rule that may stand in an evaluation, with the coupon it would use.
+
+    `failed`: what it asks does not hold, but its coupon was presented and is owed an answer.
+    """
 
     rule: CompiledRule
     coupon: CouponInHand | None = None
     expires_at: datetime | None = None
+    code: str = ""
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

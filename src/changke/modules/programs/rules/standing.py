@@ -6,10 +6,10 @@ from changke.modules.programs.rules.shapes import COMMON, NEVER, CompiledRule
 class Standing:
     """The rules that stand in a lane so far, as far as they keep others out."""
 
-    __slots__ = ("_exclusive_max", "commons", "nevers")
+    __slots__ = ("commons", "exclusive_max", "nevers")
 
     def __init__(self, exclusive_max: int) -> None:
-        self._exclusive_max = exclusive_max
+        self.exclusive_max = exclusive_max
         self.nevers: list[str] = []
         self.commons: list[str] = []
 
@@ -20,7 +20,7 @@ class Standing:
         if rule.stacking == NEVER:
             if self.commons:
                 return "lane_conflict", self.commons[0]
-            if len(self.nevers) >= self._exclusive_max:
+            if len(self.nevers) >= self.exclusive_max:
                 return "blocked_by_exclusive", self.nevers[0]
         return None
 

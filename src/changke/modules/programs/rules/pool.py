@@ -1,0 +1,157 @@
+"""Rules that act on each line by itself, in a lane where only one effect may stand on a line: the largest wins it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from changke.modules.programs.rules.outcomes import Outcome
+from changke.modules.programs.rules.pricing import Step, Touch
+from changke.modules.programs.rules.shapes import COMMON, NEVER, Candidate
+from changke.modules.programs.rules.standing import Standing
+from changke.modules.programs.rules.tills import Till
+
+_CHOICES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """A set of the pool that may stand together: all but these (bits by place)."""
+
+    without: int
+
+
+class Pool:
+    """What each member would take off each line; prices of a line do not change until something stands on it."""
+
+    def __init__(self, till: Till, standing: Standing, members: Sequence[Candidate], *, stacking: bool = True) -> None:
+        self._till = till
+        self._stacking = stacking
+        self._members = members
+        self._cuts: list[tuple[int, Step, list[Touch]]] = []
+        self._stood = 0
+        self._turning = 0
+        self._exclusive: list[int] = []
+        self._common = 0
+        self._refused = 0
+        for place, candidate in enumerate(members):
+            self._add(place, candidate, standing)
+        self.exclusive = bool(self._exclusive)
+        self._choices = self._consistent(standing)
+        self.many_exclusive = len(self._choices) > _CHOICES_MAX
+        self._best = self._winners(0, 0)
+
+    def _add(self, place: int, candidate: Candidate, standing: Standing) -> None:
+        till, rule = self._till, candidate.rule
+        if candidate.failed or (not rule.turning and not till.holds(rule)):
+            till.miss(candidate)
+            self._refused |= 1 << place
+            return
+        blocked = standing.blocks(rule)
+        if blocked is not None and rule.stacking == COMMON and self._stacking:
+            till.reject(candidate, blocked[0], blocked_by=blocked[1])
+            self._refused |= 1 << place
+            return
+        refused = till.used_up(candidate)
+        if refused is not None:
+            till.refuse(refused)
+            self._refused |= 1 << place
+            return
+        cuts = till.cuts(candidate, till.closed)
+        if not cuts and not rule.turning:
+            till.refuse(Outcome(candidate))
+            self._refused |= 1 << place
+            return
+        self._cuts += [(place, step, touches) for step, touches in cuts]
+        if rule.moving:
+            self._turning |= 1 << place
+        if rule.stacking == NEVER and self._stacking:
+            self._exclusive.append(place)
+        elif rule.stacking == COMMON:
+            self._common |= 1 << place
+
+    def _consistent(self, standing: Standing) -> list[Restricted]:
+        """Return the largest sets that may stand together beside what stands, by what they leave out."""
+        nevers = sum(1 << place for place in self._exclusive)
+        found = [Restricted(nevers)]
+        if not standing.commons:
+            for count in range(1, standing.exclusive_max - len(standing.nevers) + 1):
+                for some in combinations(self._exclusive, count):
+                    kept = sum(1 << place for place in some)
+                    found.append(Restricted(self._common | (nevers & ~kept)))
+        return found if self._cuts else []
+
+    def choices(self) -> list[Restricted]:
+        """Return the sets to choose from."""
+        return self._choices
+
+    def _winners(self, without: int, closed: int) -> dict[int, tuple[int, int]]:
+        """Return for each line that is open what is taken off, and by which cut; between equals the first."""
+        best: dict[int, tuple[int, int]] = {}
+        for number, (place, _, touches) in enumerate(self._cuts):
+            if without >> place & 1:
+                continue
+            for index, amount, _ in touches:
+                other = best.get(index)
+                if (other is None or amount > other[0]) and not closed >> index & 1:
+                    best[index] = (amount, number)
+        return best
+
+    def off_of(self, lines: int) -> int:
+        """Return the most the pool takes off some lines (bits)."""
+        return sum(amount for index, (amount, _) in self._best.items() if lines >> index & 1)
+
+    def _won(self, without: int) -> list[tuple[int, list[tuple[Step, list[Touch]]]]]:
+        """Return the members that win lines now, in their order, with what each of their effects wins."""
+        till = self._till
+        if self._turning:
+            for place, candidate in enumerate(self._members):
+                if self._turning >> place & 1 and not till.holds(candidate.rule):
+                    without |= 1 << place
+        best = self._winners(without, till.closed) if without or till.closed else self._best
+        won: dict[int, list[int]] = {}
+        for index, (_, number) in best.items():
+            won.setdefault(number, []).append(index)
+        found: dict[int, list[tuple[Step, list[Touch]]]] = {}
+        for number in sorted(won):
+            place, step, touches = self._cuts[number]
+            mine = won[number]
+            kept = touches if len(mine) == len(touches) else [touch for touch in touches if touch[0] in mine]
+            found.setdefault(place, []).append((step, kept))
+        return list(found.items())
+
+    def use(self, standing: Standing, without: int) -> bool:
+        """Change amounts and counts as if the winners stood; answers whether any did."""
+        till, any_stood = self._till, False
+        for place, parts in self._won(without):
+            outcome = till.fit(self._members[place], parts)
+            if outcome.stands:
+                till.use(outcome)
+                till.closed |= outcome.lines()
+                standing.add(self._members[place].rule)
+                any_stood = True
+        return any_stood
+
+    def stand(self, standing: Standing, without: int) -> None:
+        """Let the winners stand."""
+        till = self._till
+        for place, parts in self._won(without):
+            outcome = till.fit(self._members[place], parts)
+            if outcome.stands:
+                till.stand(outcome)
+                till.closed |= outcome.lines()
+                standing.add(self._members[place].rule)
+                self._stood |= 1 << place
+            else:
+                till.refuse(outcome)
+                self._refused |= 1 << place
+
+    def tell(self, standing: Standing) -> None:
+        """Say why the others did not stand."""
+        done = self._stood | self._refused
+        for place, candidate in enumerate(self._members):
+            if not done >> place & 1:
+                blocked = standing.blocks(candidate.rule) if self.exclusive else None
+                if blocked is None:
+                    self._till.reject(candidate, "not_best")
+                else:
+                    self._till.reject(candidate, blocked[0], blocked_by=blocked[1])
