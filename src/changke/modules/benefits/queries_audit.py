@@ -2,6 +2,7 @@
 
 from changke.kernel.audit import Check
 from changke.kernel.i18n import Text
+from changke.modules.benefits import queries_audit_benefits
 
 _NOBODY = "'00000000-0000-0000-0000-000000000000'"
 
@@ -90,4 +91,4 @@ COUPON_CHECKS: tuple[Check, ...] = (
     ),
 )
 
-CHECKS: tuple[Check, ...] = (*COUPON_CHECKS,)
+CHECKS: tuple[Check, ...] = (*COUPON_CHECKS, *queries_audit_benefits.CHECKS)

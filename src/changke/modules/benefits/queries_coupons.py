@@ -189,7 +189,7 @@ def in_hand(
 ) -> list[CouponView]:
     """Return what each presented code is worth to the member it is presented for, in their order; writes nothing.
 
-    What `session_id` keeps for itself does not stand in its own way.
+    What `session_id` keeps for itself does not stand in its own way, nor does what others kept too long.
     """
     wanted = [one if isinstance(one, Asked) else Asked(*one) for one in asked]
     read = [codes.read_code(one.code) for one in wanted]
@@ -199,6 +199,7 @@ def in_hand(
     members = identity.members_of(
         tx, {one.profile_id for one in coupons.values()} | {one.member_id for one in wanted if one.member_id}
     )
+    _let_lapsed_go(tx, coupons, as_of)
     own = _kept(tx, session_id)
     days = {rules.local_day(one.template, as_of) for one in kinds.values()}
     anchors = {
@@ -264,6 +265,19 @@ def _coupons(tx: Tx, keys: Sequence[CouponKey]) -> dict[CouponKey, Coupon]:
         ([key[0] for key in keys], [key[1] for key in keys]),
     ).fetchall()
     return {(row[0], row[1]): replace(Coupon(*row), state=State(row[4])) for row in rows}
+
+
+def _let_lapsed_go(tx: Tx, coupons: Mapping[CouponKey, Coupon], as_of: datetime) -> None:
+    """Leave out reservations that are over: whoever reserves next gets their room."""
+    full = [one.key for one in coupons.values() if one.reserved and one.is_full]
+    if full:
+        rows = tx.raw.execute(
+            "SELECT profile_id, coupon_id, count(*) FROM benefits.coupon_use WHERE state = 'reserved' AND until <= %s"
+            " AND (profile_id, coupon_id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[])) GROUP BY 1, 2",
+            (as_of, [key[0] for key in full], [key[1] for key in full]),
+        ).fetchall()
+        for profile, coupon, lapsed in rows:
+            coupons[profile, coupon].reserved -= lapsed
 
 
 def _kept(tx: Tx, session_id: UUID | None) -> set[UUID]:

@@ -1,5 +1,12 @@
 """HTTP routes of benefits."""
 
-from changke.modules.benefits.api import coupons
+from changke.modules.benefits.api import coupons, entitlements, gift_cards, matrix, rewards, stored_value
 
-routers = (coupons.router,)
+routers = (
+    coupons.router,
+    matrix.router,
+    entitlements.router,
+    rewards.router,
+    stored_value.router,
+    gift_cards.router,
+)
