@@ -101,7 +101,9 @@ class Maker:
         if self.chance(0.15):
             rule["audience"] = self.audience()
         if self.chance(0.25):
-            rule["limits"] = [self.limit(luck.choice(["discount", "uses"]) if lane != "earn" else "points")]
+            multiplies = any(effect["kind"] == "multiply" for effect in rule["effects"])
+            bounded = ["points", "uses"][multiplies:] if lane == "earn" else ["discount", "uses"]
+            rule["limits"] = [self.limit(luck.choice(bounded))]
         if self.chance(0.1) and lane in ("reduction", "coupon"):
             rule["reads"] = luck.choice(["initial", "discounted"])
         return rule

@@ -14,14 +14,14 @@ SHARDS = 8
 
 
 def comparable(evaluation):
-    """Return what has to be equal; takes in no order."""
+    """Return what has to be equal; lists whose order says nothing in none."""
     return {
         "totals": evaluation.totals,
         "lines": evaluation.lines,
         "applied": evaluation.applied,
-        "gifts": evaluation.gifts,
-        "credits": evaluation.credits,
-        "due": evaluation.due,
+        "gifts": Counter(evaluation.gifts),
+        "credits": Counter(evaluation.credits),
+        "due": Counter(evaluation.due),
         "takes": Counter(evaluation.takes),
         "coupons_used": evaluation.coupons_used,
         "search": evaluation.search,

@@ -98,7 +98,9 @@ class _Multiplier:
 
 def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate]) -> Iterator[_Rate]:
     amounts = _amounts(setting, lane, state)
-    shipping = Fraction(state.shipping if setting.program.earn.shipping else 0, setting.unit_minor)
+    gross, counted = setting.program.earn.on == "gross", setting.program.earn.shipping
+    left = setting.request.cart.shipping_minor if gross else state.shipping
+    shipping = Fraction(left if counted else 0, setting.unit_minor)
     multipliers = [
         _Multiplier(candidate.rule.code, effect, _chosen(setting, lane, state, candidate, effect))
         for candidate, effect in _effects(standing, Multiply)
@@ -110,15 +112,15 @@ def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candid
         rate = Fraction(str(effect.points_per_unit))
         mine = [one for one in multipliers if one.effect.wallet == effect.wallet]
         chosen = _chosen(setting, lane, state, candidate, effect)
-        counted = [amount if line in chosen else Fraction(0) for line, amount in enumerate(amounts)]
+        worth = [amount if line in chosen else Fraction(0) for line, amount in enumerate(amounts)]
         lines = tuple(
             rate * amount * combine([one.factor for one in mine if line in one.lines])
-            for line, amount in enumerate(counted)
+            for line, amount in enumerate(worth)
         )
         extra = Fraction(0)
         if effect.on is None:
             extra = rate * shipping * combine([one.factor for one in mine if one.effect.on is None])
-        touched = {line for line, amount in enumerate(counted) if amount}
+        touched = {line for line, amount in enumerate(worth) if amount}
         because = [one.code for one in mine if one.lines & touched or (extra and one.effect.on is None)]
         yield _Rate(candidate, effect, lines, extra, tuple(dict.fromkeys(because)))
 
