@@ -14,7 +14,8 @@ from changke.kernel.database import Tx
 from changke.kernel.settings import Settings
 from changke.kernel.web import Edge
 from changke.modules.activity import jobs as activity_jobs
-from changke.modules.benefits import jobs_coupons
+from changke.modules.benefits import jobs_coupons, jobs_entitlements
+from changke.modules.benefits import reactions as benefits_reactions
 from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
@@ -39,6 +40,11 @@ def groups(edge: Edge) -> list[Group]:
             lambda tx, batch: ledger_reactions.on_members_changed(tx, batch, at=edge.clock.now()),
         ),
         Group(
+            "benefits",
+            benefits_reactions.TOPICS,
+            lambda tx, batch: benefits_reactions.on_tier_changed(tx, batch, at=edge.clock.now()),
+        ),
+        Group(
             "tiers",
             tiers_reactions.TOPICS,
             lambda tx, batch: tiers_reactions.on_news(tx, batch, at=edge.clock.now()),
@@ -57,6 +63,11 @@ def tasks(edge: Edge) -> list[Task]:
         ),
         Task("ledger_expire", 60, lambda: ledger_jobs.expire_due(database, clock=clock)),
         Task("coupons", jobs_coupons.EVERY_SECONDS, lambda: jobs_coupons.tick(database, clock=clock)),
+        Task(
+            "benefit_coupons",
+            jobs_entitlements.EVERY_SECONDS,
+            lambda: jobs_entitlements.issue_coupons(database, clock=clock),
+        ),
         Task("tiers_review", 60, lambda: tiers_jobs.review_due(database, clock=clock)),
         Task("tiers_what_if", 5, lambda: tiers_jobs.what_if_due(database, clock=clock)),
         Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),

@@ -14,7 +14,9 @@ from changke.modules.benefits import rules_efficiency, rules_entitlements
 from changke.modules.benefits import terms_entitlements as terms
 from changke.modules.benefits.queries_matrix import Placed
 from changke.modules.benefits.rules_entitlements import Person, TierHeld
+from changke.modules.benefits.rules_matrix import period_of, share_in
 from changke.modules.benefits.terms_entitlements import Allowance, Belonging, BenefitView, Efficiency, Entitlement
+from changke.modules.benefits.terms_matrix import Period
 from changke.modules.identity import queries as identity
 from changke.modules.tiers import queries as tiers
 
@@ -148,6 +150,22 @@ def uses_of(
         (profiles, moment, moment, use_id, limit),
     ).fetchall()
     return [terms.UseView(*row) for row in rows]
+
+
+def waiting_for_coupons(tx: Tx, placed: Placed, *, at: datetime, limit: int, after: UUID) -> list[UUID]:
+    """Return profiles, behind `after`, whose tier has a coupon benefit and who had none of it in this period."""
+    tiers_ = [one.tier for one in placed.matrix.tiers if share_in(one.shares, placed.benefit.code)]
+    if not tiers_ or period_of(placed.benefit) is Period.TIER_PERIOD:
+        return []
+    span = rules_entitlements.bounds(period_of(placed.benefit), at, placed.zone)
+    rows = tx.raw.execute(
+        "SELECT DISTINCT b.profile_id FROM benefits.belonging b WHERE b.kind = 'tier' AND b.group_code = %s"
+        " AND b.code = ANY(%s) AND b.until IS NULL AND b.profile_id > %s AND NOT EXISTS (SELECT"
+        " FROM benefits.benefit_allowance a WHERE a.profile_id = b.profile_id AND a.benefit = %s AND a.source = %s"
+        " AND a.period = %s AND a.used > 0) ORDER BY b.profile_id LIMIT %s",
+        (placed.matrix.tier_set, tiers_, after, placed.benefit.code, terms.STANDING, span.key, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 _USED = """

@@ -1,7 +1,9 @@
 """Reads of benefit matrices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -9,7 +11,7 @@ import orjson
 from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
 from changke.modules.benefits import rules_matrix
-from changke.modules.benefits.terms_matrix import UNKNOWN_BENEFIT, Benefit, Matrix, MatrixVersion
+from changke.modules.benefits.terms_matrix import UNKNOWN_BENEFIT, Benefit, CouponEach, Matrix, MatrixVersion
 
 _NEWEST = (
     "SELECT DISTINCT ON (code) version, definition::text, recorded_at FROM benefits.benefit_matrix"
@@ -50,6 +52,24 @@ def versions(tx: Tx, code: str) -> list[MatrixVersion]:
 def benefits(tx: Tx) -> dict[str, Placed]:
     """Return every benefit of the matrices in force, by code."""
     return {one.code: Placed(one, found.matrix) for found in matrices(tx) for one in found.matrix.benefits}
+
+
+def of_data(document: Mapping[str, Any]) -> Matrix:
+    """Return the matrix of plain JSON data; refuses `invalid_matrix` with the place and the reason."""
+    return rules_matrix.load(document)
+
+
+def as_data(matrix: Matrix) -> dict[str, Any]:
+    """Return a matrix as plain JSON data; `of_data` gives it back as it was."""
+    return rules_matrix.dump(matrix)
+
+
+def issued_by_itself(tx: Tx) -> list[str]:
+    """Return the benefits whose coupons are issued as a period begins."""
+    found = benefits(tx)
+    return [
+        code for code, one in found.items() if isinstance(one.benefit.use, CouponEach) and one.benefit.use.automatic
+    ]
 
 
 def benefit(tx: Tx, code: str) -> Placed:

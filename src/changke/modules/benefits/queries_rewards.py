@@ -1,8 +1,9 @@
 """Reads of the rewards mall: what there is, and orders for members and staff."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -53,6 +54,16 @@ def reward_version(tx: Tx, code: str, version: int) -> Reward:
     if row is None:
         raise Refusal(UNKNOWN_REWARD, field="reward", have=code)
     return _parsed(row[0])
+
+
+def of_data(document: Mapping[str, Any]) -> Reward:
+    """Return a reward of plain JSON data; refuses `invalid_reward` with the place and the reason."""
+    return rules_rewards.load(document)
+
+
+def as_data(one: Reward) -> dict[str, Any]:
+    """Return a reward as plain JSON data; `of_data` gives it back as it was."""
+    return rules_rewards.dump(one)
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,6 @@
 """Reads of stored value: schemes, balances, the journal, cards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -40,6 +40,16 @@ def scheme(tx: Tx, code: str) -> Scheme:
     if found is None:
         raise Refusal(UNKNOWN_SCHEME, field="scheme", have=code)
     return found
+
+
+def of_data(document: Mapping[str, Any]) -> Scheme:
+    """Return a scheme of plain JSON data; refuses `invalid_scheme` with the place and the reason."""
+    return rules.load(document)
+
+
+def as_data(one: Scheme) -> dict[str, Any]:
+    """Return a scheme as plain JSON data; `of_data` gives it back as it was."""
+    return rules.dump(one)
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,6 @@
 """How well benefits are used: what the matrix grants in a month against what was used of it, by tier."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 
 from changke.modules.benefits.rules_matrix import period_of, quota_of, share_in
@@ -18,15 +18,17 @@ def table(
     granted: Mapping[str, Sequence[int | None]],
     used: Mapping[tuple[str, str], Sequence[int]],
 ) -> list[Efficiency]:
-    """Return a line for each benefit and tier that has it or used it; the empty tier is everybody else.
+    """Return a line for each benefit and tier that has it or used it; the empty tier is all whom no tier gives more.
 
     `granted` is (members, quota, grants without a quota of their own) by benefit, `used` (reach, uses, cost) by benefit
     and tier.
     """
     found = []
+    named = {one.tier for one in matrix.tiers}
+    in_tiers = {tier: count for tier, count in in_tiers.items() if tier in named}
+    used = _folded(used, named)
     for benefit in matrix.benefits:
-        tiers = {one.tier for one in matrix.tiers} | {tier for code, tier in used if code == benefit.code} | {""}
-        for tier in sorted(tiers):
+        for tier in sorted(named | {""}):
             entitled, quota = _entitled(matrix, benefit, tier, members, in_tiers)
             if tier == "":
                 more, sum_, plain = (int(one or 0) for one in granted.get(benefit.code, (0, 0, 0)))
@@ -37,6 +39,18 @@ def table(
                 found.append(
                     Efficiency(month, benefit.code, tier, entitled, counted, reach, uses, cost, matrix.currency)
                 )
+    return found
+
+
+def _folded(
+    used: Mapping[tuple[str, str], Sequence[int]], named: Set[str]
+) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """Count what was used in tiers the matrix does not name under the empty one."""
+    found: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for (code, tier), (reach, uses, cost) in used.items():
+        key = (code, tier if tier in named else "")
+        before = found.get(key, (0, 0, 0))
+        found[key] = (before[0] + reach, before[1] + uses, before[2] + cost)
     return found
 
 

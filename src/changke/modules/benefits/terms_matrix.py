@@ -76,13 +76,17 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class CouponEach:
-    """So many coupons of a template each period; using the benefit issues the next one."""
+    """So many coupons of a template each period; using the benefit issues the next one.
+
+    `automatic`: those who have it by their tier get theirs as the period begins, without asking.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: Literal["coupon"]
     template: Code
     period: Period
     quota: Quota = 1
+    automatic: bool = True
 
 
 Use = Annotated[Pass | Counted | CouponEach, Discriminator("kind")]
