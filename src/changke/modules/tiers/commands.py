@@ -69,7 +69,7 @@ def record(tx: Tx, contributions: Sequence[Contribution], *, at: datetime) -> li
     members = identity.members_of(tx, {one.profile_id for one, _, _ in rows})
     rows = [row for row in rows if row[0].profile_id in members]
     fresh = store.add_contributions(tx, rows)
-    gains = [row for row in rows if (row[0].profile_id, row[1], row[0].fact_id) in fresh and _is_gain(row[0])]
+    gains = [row for row in rows if (row[1], row[0].fact_id) in fresh and _is_gain(row[0])]
     if not gains:
         return []
     counting = [one for one in sets.values() if any(row[1] == one.book for row in gains)]

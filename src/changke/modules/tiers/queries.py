@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from changke.kernel import arrays
 from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
 from changke.modules.activity.terms import Behaviour
@@ -53,8 +54,8 @@ def standings(tx: Tx, member_ids: Sequence[UUID], *, tier_set: str, as_of: datet
     with tx.raw.cursor(binary=True) as cursor:
         rows = cursor.execute(
             "SELECT member_id, tier, rank, since, valid_until, grace_until, score, changed_at > %s FROM tiers.standing"
-            " WHERE member_id = ANY(%s) AND tier_set = %s",
-            (as_of, list(member_ids), tier_set),
+            " WHERE member_id = ANY(%s::uuid[]) AND tier_set = %s",
+            (as_of, arrays.uuids(member_ids), tier_set),
         ).fetchall()
     found = {row[0]: Standing(row[0], tier_set, *row[1:7]) for row in rows if not row[7]}
     found.update(_before(tx, [row[0] for row in rows if row[7]], tier_set, as_of))

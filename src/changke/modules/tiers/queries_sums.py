@@ -6,6 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from changke.kernel import arrays
 from changke.kernel.database import Tx
 from changke.modules.ledger import queries as ledger
 from changke.modules.tiers.rules.periods import Periods, periods
@@ -94,15 +95,15 @@ def _ask(
         cursor.execute(
             _statement(scores, spends),
             {
-                "profiles": [row[0] for row in rows],
-                "numbers": [row[1] for row in rows],
-                "moments": [row[2] for row in rows],
-                "places": [row[3] for row in rows],
-                "days": list(range(len(shapes))),
-                "first": [shape.first for shape in shapes],
-                "last": [shape.last for shape in shapes],
+                "profiles": arrays.uuids(row[0] for row in rows),
+                "numbers": arrays.numbers(row[1] for row in rows),
+                "moments": arrays.instants(row[2] for row in rows),
+                "places": arrays.numbers(row[3] for row in rows),
+                "days": arrays.numbers(range(len(shapes))),
+                "first": arrays.days(shape.first for shape in shapes),
+                "last": arrays.days(shape.last for shape in shapes),
                 "book": tier_set.book,
-                **{f"d{column}": ends[column::width] for column in range(width)},
+                **{f"d{column}": arrays.days(ends[column::width]) for column in range(width)},
             },
         )
         fetched = cursor.fetchall()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 
+from changke.kernel import arrays
 from changke.kernel.database import Tx
 from changke.modules.tiers.rules import documents
 from changke.modules.tiers.rules.standings import Held
@@ -33,25 +34,25 @@ def add_tier_set(tx: Tx, tier_set: TierSet, *, at: datetime) -> None:
     )
 
 
-def add_contributions(tx: Tx, rows: Sequence[tuple[Contribution, str, date]]) -> set[tuple[UUID, str, UUID]]:
-    """Insert contributions of (contribution, book, local day); returns (profile, book, fact) of those that are new."""
-    ordered = sorted(rows, key=lambda row: (row[0].profile_id, row[1], row[2], row[0].fact_id))
+def add_contributions(tx: Tx, rows: Sequence[tuple[Contribution, str, date]]) -> set[tuple[str, UUID]]:
+    """Insert contributions of (contribution, book, local day); returns (book, fact) of those that are new."""
+    ordered = sorted(rows, key=lambda row: (row[0].profile_id.int, row[1], row[2], row[0].fact_id.int))
     with tx.raw.cursor(binary=True) as cursor:
         cursor.execute(
             "INSERT INTO tiers.contribution (profile_id, tier_set, day, fact_id, occurred_at, spend_minor, orders,"
             " interactions, social) SELECT * FROM unnest(%s::uuid[], %s::text[], %s::date[], %s::uuid[],"
             " %s::timestamptz[], %s::bigint[], %s::int[], %s::int[], %s::int[])"
-            " ON CONFLICT DO NOTHING RETURNING profile_id, tier_set, fact_id",
+            " ON CONFLICT DO NOTHING RETURNING tier_set, fact_id",
             (
-                [one.profile_id for one, _, _ in ordered],
-                [book for _, book, _ in ordered],
-                [day for _, _, day in ordered],
-                [one.fact_id for one, _, _ in ordered],
-                [one.occurred_at for one, _, _ in ordered],
-                [one.spend_minor for one, _, _ in ordered],
-                [one.orders for one, _, _ in ordered],
-                [one.interactions for one, _, _ in ordered],
-                [one.social for one, _, _ in ordered],
+                arrays.uuids(one.profile_id for one, _, _ in ordered),
+                arrays.codes(book for _, book, _ in ordered),
+                arrays.days(day for _, _, day in ordered),
+                arrays.uuids(one.fact_id for one, _, _ in ordered),
+                arrays.instants(one.occurred_at for one, _, _ in ordered),
+                arrays.numbers(one.spend_minor for one, _, _ in ordered),
+                arrays.numbers(one.orders for one, _, _ in ordered),
+                arrays.numbers(one.interactions for one, _, _ in ordered),
+                arrays.numbers(one.social for one, _, _ in ordered),
             ),
         )
         return set(cursor.fetchall())
@@ -65,7 +66,12 @@ def moments(tx: Tx, book: str, since: Sequence[tuple[UUID, date, datetime]]) -> 
             " AS m (profile_id, day, since) JOIN tiers.contribution c ON c.profile_id = m.profile_id"
             " AND c.tier_set = %s AND c.day >= m.day AND c.occurred_at >= m.since"
             " AND (c.spend_minor > 0 OR c.orders > 0 OR c.interactions > 0 OR c.social > 0)",
-            ([one[0] for one in since], [one[1] for one in since], [one[2] for one in since], book),
+            (
+                arrays.uuids(one[0] for one in since),
+                arrays.days(one[1] for one in since),
+                arrays.instants(one[2] for one in since),
+                book,
+            ),
         )
         return cursor.fetchall()
 
@@ -88,7 +94,9 @@ def lock_standings(tx: Tx, members: Iterable[UUID], tier_sets: Sequence[TierSet]
 
 def _lock(tx: Tx, keys: Sequence[Key]) -> dict[Key, Held]:
     with tx.raw.cursor(binary=True) as cursor:
-        rows = cursor.execute(_LOCK, ([one for one, _ in keys], [code for _, code in keys])).fetchall()
+        rows = cursor.execute(
+            _LOCK, (arrays.uuids(one for one, _ in keys), arrays.codes(code for _, code in keys))
+        ).fetchall()
     return {(row[0], row[1]): Held(Standing(*row[:8]), row[8]) for row in rows}
 
 
@@ -97,8 +105,8 @@ def known_standings(tx: Tx, members: Iterable[UUID], *, tier_set: str | None = N
     with tx.raw.cursor(binary=True) as cursor:
         rows = cursor.execute(
             "SELECT member_id, tier_set, tier, rank, since, valid_until, grace_until, score FROM tiers.standing"
-            " WHERE member_id = ANY(%s) AND (%s::text IS NULL OR tier_set = %s)",
-            (list(members), tier_set, tier_set),
+            " WHERE member_id = ANY(%s::uuid[]) AND (%s::text IS NULL OR tier_set = %s)",
+            (arrays.uuids(members), tier_set, tier_set),
         ).fetchall()
     return [Standing(*row) for row in rows]
 
@@ -128,15 +136,15 @@ def save(tx: Tx, saved: Sequence[tuple[Standing, Change]]) -> None:
         " AS n (member_id, tier_set, tier, rank, since, valid_until, grace_until, score, number, changed_at)"
         " WHERE (s.member_id, s.tier_set) = (n.member_id, n.tier_set)",
         (
-            [new.member_id for new, _ in rows],
-            [new.tier_set for new, _ in rows],
-            [new.tier for new, _ in rows],
-            [new.rank for new, _ in rows],
-            [new.since for new, _ in rows],
-            [new.valid_until for new, _ in rows],
-            [new.grace_until for new, _ in rows],
-            [line.score for _, line in rows],
-            [line.number for _, line in rows],
-            [line.at for _, line in rows],
+            arrays.uuids(new.member_id for new, _ in rows),
+            arrays.codes(new.tier_set for new, _ in rows),
+            arrays.codes(new.tier for new, _ in rows),
+            arrays.numbers(new.rank for new, _ in rows),
+            arrays.instants(new.since for new, _ in rows),
+            arrays.instants(new.valid_until for new, _ in rows),
+            arrays.instants(new.grace_until for new, _ in rows),
+            "{" + ",".join([str(line.score) for _, line in rows]) + "}",
+            arrays.numbers(line.number for _, line in rows),
+            arrays.instants(line.at for _, line in rows),
         ),
     )
