@@ -24,9 +24,9 @@ Files, beyond the usual: `*_coupons` and `*_codes` (coupons), `*_matrix`, `*_ent
 `*_rewards`, `*_stored_value` (gift cards too).
 
 Tables (schema `benefits`): coupon_template, coupon_stock, coupon_issue, coupon, coupon_code, coupon_use, coupon_entry,
-coupon_tally; benefit_matrix, entitlement, belonging, benefit_allowance, benefit_claim, benefit_use; reward, reward_stock,
-reward_stock_move, reward_order, reward_order_step; stored_value_scheme, stored_value_account, stored_value_move,
-gift_card_batch, gift_card.
+coupon_tally; benefit_matrix, entitlement, belonging, benefit_allowance, benefit_claim, benefit_use; reward,
+reward_stock, reward_stock_move, reward_order, reward_order_step; stored_value_scheme, stored_value_account,
+stored_value_move, gift_card_batch, gift_card.
 Announces benefits.coupon_issued.v1, benefits.coupon_used.v1, benefits.coupon_given_back.v1, benefits.coupon_voided.v1,
 benefits.coupon_expired.v1, benefits.coupon_transferred.v1, benefits.entitlement_granted.v1,
 benefits.benefits_followed.v1, benefits.benefit_used.v1, benefits.reward_order_changed.v1,
