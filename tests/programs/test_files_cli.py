@@ -1,35 +1,30 @@
 """`changke program` as a person or a script meets it: folders in, versions out, every fault with its line."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests import conftest
+from typer.testing import CliRunner
 
-from changke.entry import cli_program
+from changke.entry import cli, cli_program, console
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind")
 
 
 @pytest.fixture
-def changke(server_url, tmp_path):
-    """Run `changke program` as a process of its own on a fresh database; returns the finished process."""
+def changke(server_url, tmp_path, monkeypatch):
+    """Run `changke` in this process on a fresh database; returns what it said and its exit code."""
     url = conftest.clone(server_url)
-    environment = {
-        **os.environ, "CHANGKE_HOME": str(tmp_path / "home"), "CHANGKE_DATABASE_URL": url, "CHANGKE_LANGUAGE": "en",
-        "COLUMNS": "200", "NO_COLOR": "1",
-    }  # fmt: skip
+    for name, value in {"HOME": str(tmp_path / "home"), "DATABASE_URL": url, "LANGUAGE": "en"}.items():
+        monkeypatch.setenv(f"CHANGKE_{name}", value)
+    for spoken in (console.out, console.err):
+        monkeypatch.setattr(spoken, "_width", 200)
 
-    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "changke.entry.cli", *arguments],
-            capture_output=True, text=True, env=environment | settings, timeout=120,
-        )  # fmt: skip
+    def run(*arguments, **settings):
+        return CliRunner().invoke(cli.app, arguments, env=settings)
 
     yield run
     conftest.drop(server_url, url)
@@ -37,28 +32,28 @@ def changke(server_url, tmp_path):
 
 def test_a_folder_is_planned_applied_exported_and_applied_again_without_a_change(changke, tmp_path):
     beauty = str(PROGRAMS / "beauty")
-    assert changke("seed").returncode == 0
+    assert changke("seed").exit_code == 0
     planned = changke("program", "plan", beauty)
-    assert planned.returncode == 2
+    assert planned.exit_code == 2
     assert "+ campaigns.spring_launch" in planned.stdout
     alone = changke("program", "apply", beauty, "--actor", "anna")
-    assert alone.returncode == 2
+    assert alone.exit_code == 2
     assert "someone else has to approve" in alone.stderr
     assert "beauty version 1 is published" in changke("program", "apply", beauty, *SIGNED).stdout
 
-    assert changke("program", "plan", beauty).returncode == 0
+    assert changke("program", "plan", beauty).exit_code == 0
     exported = tmp_path / "exported"
-    assert changke("program", "export", str(exported), "--program", "beauty").returncode == 0
+    assert changke("program", "export", str(exported), "--program", "beauty").exit_code == 0
     again = json.loads(changke("program", "apply", str(exported), *SIGNED, "--json").stdout)
     assert (again["changes"], again["version"]["version"]) == ([], 1)
     assert changke("program", "plan", str(exported)).stdout.splitlines()[0] == "nothing changes"
 
 
 def test_a_change_is_shown_simulated_or_excused_and_rolled_back(changke, tmp_path):
-    assert changke("seed").returncode == 0
+    assert changke("seed").exit_code == 0
     folder = tmp_path / "bowls"
     shutil.copytree(PROGRAMS / "restaurant", folder)
-    assert changke("program", "apply", str(folder), *SIGNED).returncode == 0
+    assert changke("program", "apply", str(folder), *SIGNED).exit_code == 0
     hours = folder / "campaigns" / "hours.yaml"
     hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percent: 20"), "utf-8")
     assert (
@@ -66,7 +61,7 @@ def test_a_change_is_shown_simulated_or_excused_and_rolled_back(changke, tmp_pat
     )
     refused = changke("program", "apply", str(folder), *SIGNED)
     assert "no simulation report" in refused.stderr
-    assert changke("program", "apply", str(folder), *SIGNED, "--without-simulation", "five points").returncode == 0
+    assert changke("program", "apply", str(folder), *SIGNED, "--without-simulation", "five points").exit_code == 0
     assert "15 → 20" in changke("program", "diff", "restaurant", "1", "2").stdout
 
     paused = changke("program", "pause", "restaurant", "hours", "--actor", "ben", "--reason", "too cheap")
@@ -84,7 +79,7 @@ def test_every_fault_has_its_file_its_line_and_both_languages(changke, tmp_path)
     hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percnt: 15"), "utf-8")
     (folder / "rewards.yaml").write_text("rewards: [\n", "utf-8")
     answer = changke("program", "validate", str(folder))
-    assert answer.returncode == 1
+    assert answer.exit_code == 1
     assert "campaigns/hours.yaml:15 misspelt_field" in answer.stdout
     assert "is percent meant?" in answer.stdout
     assert "rewards.yaml:2 invalid_yaml" in answer.stdout

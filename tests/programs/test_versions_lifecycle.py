@@ -38,7 +38,7 @@ def program(*campaigns, **parts):
             "time_zone": "Asia/Shanghai",
             "campaigns": list(campaigns) or [campaign("base")],
             **parts,
-        }  # fmt: skip
+        }
     )
 
 

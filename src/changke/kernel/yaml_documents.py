@@ -25,6 +25,7 @@ INVALID_YAML = RefusalCode(
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_TAGS = frozenset(("str", "int", "float", "bool", "null", "timestamp", "value", "seq", "map"))
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -65,13 +66,13 @@ def read(text: str) -> Document:
 def _value(node: yaml.Node, depth: int, seen: set[int]) -> Any:
     if depth < 0:
         raise _fault(node, "nested too deeply")
-    if not node.tag.startswith("tag:yaml.org,2002:"):
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
         raise _fault(node, f"a tag ({node.tag})")
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node)
     if id(node) in seen:
         raise _fault(node, "an alias of an anchor")
     seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node)
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, depth - 1, seen) for child in node.value]
     assert isinstance(node, yaml.MappingNode)
