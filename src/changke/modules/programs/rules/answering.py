@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from changke.modules.programs.rules.explaining import Reasons
+from changke.modules.programs.rules.index import numbers
 from changke.modules.programs.rules.shapes import CompiledRule
 from changke.modules.programs.terms_evaluation import CouponInHand, Rejection
 
@@ -11,6 +12,7 @@ _OUTSIDE = ("members_only", "wrong_audience")
 
 def answer_coupons(
     rules: Sequence[CompiledRule],
+    by_template: Mapping[str, int],
     reasons: Reasons,
     live: int,
     coupons: Mapping[str, CouponInHand],
@@ -27,17 +29,18 @@ def answer_coupons(
             continue
         answers = [one for one in said if one.coupon == code]
         answers.sort(key=lambda one: one.code not in _OUTSIDE)
-        found.append(answers[0] if answers else _unused(rules, reasons, live, coupon))
+        found.append(answers[0] if answers else _unused(rules, by_template, reasons, live, coupon))
     return found
 
 
-def _unused(rules: Sequence[CompiledRule], reasons: Reasons, live: int, coupon: CouponInHand) -> Rejection:
-    """Return what kept the rules of a coupon back: of several, the one that came furthest."""
-    for number, rule in enumerate(rules):
-        if rule.rule.coupon == coupon.template and coupon.template is not None:
-            found = reasons.of(rule, bool(live >> number & 1), coupon)
-            if found.code not in ("rule_not_live", "wrong_trigger"):
-                return found
+def _unused(
+    rules: Sequence[CompiledRule], by_template: Mapping[str, int], reasons: Reasons, live: int, coupon: CouponInHand
+) -> Rejection:
+    """Return what kept the rules of a coupon back; the first that is live and looked at says it."""
+    for number in numbers(by_template.get(coupon.template or "", 0) & live):
+        found = reasons.of(rules[number], True, coupon)
+        if found.code not in ("rule_not_live", "wrong_trigger"):
+            return found
     return Rejection("coupon_without_rule", coupon=coupon.code)
 
 

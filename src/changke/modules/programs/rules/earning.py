@@ -1,17 +1,21 @@
-"""What an order earns: rates and factors as exact fractions, rounded once per order and wallet, then split."""
+"""What an order earns: rates and factors exactly, rounded once per order and wallet, then split.
 
-from collections.abc import Iterable, Sequence
+Everything exact is a whole number over one common denominator: minor units × rate × factor.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import lcm, prod
 
+from changke.kernel.money import split
 from changke.modules.programs.rules.limits import Gauge, LimitRef, tightest
-from changke.modules.programs.rules.pricing import split_exactly
 from changke.modules.programs.rules.shapes import Candidate, CreditStep, MultiplyStep
 from changke.modules.programs.rules.views import View
 from changke.modules.programs.terms_definition import EarnSettings
 from changke.modules.programs.terms_evaluation import Credited, Rejection
 
-_ONE = Fraction(1)
+Line = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -23,20 +27,6 @@ class Earned:
     effective: set[Candidate] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Part:
-    """What one rate credits, exactly: per line, and for the shipping."""
-
-    candidate: Candidate
-    credit: CreditStep
-    lines: dict[int, Fraction]
-    shipping: Fraction
-    because: list[str]
-
-    def total(self) -> Fraction:
-        return sum(self.lines.values(), self.shipping)
-
-
 @dataclass(frozen=True, slots=True)
 class Base:
     """What earning counts: minor units of each line that earns, and of the shipping; `unit` minor units are one."""
@@ -46,96 +36,169 @@ class Base:
     unit: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Factor:
+    """A factor that stands, the lines it is for (bits), and whether it is for everything."""
+
+    candidate: Candidate
+    step: MultiplyStep
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Combined:
+    """The factor of each line, and of the shipping, as numerators over one denominator; `over` are the lines (bits)."""
+
+    lines: Sequence[int]
+    shipping: int
+    denominator: int
+    factors: Sequence[_Factor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one rate credits, exactly: (line, weight) and what the shipping adds."""
+
+    candidate: Candidate
+    credit: CreditStep
+    lines: list[Line]
+    shipping: int
+    because: tuple[str, ...]
+
+    def total(self) -> int:
+        return sum([weight for _, weight in self.lines]) + self.shipping
+
+
 def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, settings: EarnSettings) -> Earned:
     """Return what rules that stand credit."""
     earned = Earned()
     factors = [(one, step) for one in candidates for step in one.rule.multiplies]
-    rates: dict[str, list[_Part]] = {}
+    rates: dict[str, list[tuple[Candidate, CreditStep]]] = {}
     for candidate in candidates:
         for credit in candidate.rule.credits:
             if credit.points is None:
-                part = _part(view, candidate, credit, base, factors, settings)
-                rates.setdefault(credit.wallet, []).append(part)
-    for wallet, parts in rates.items():
-        total = _rounded(sum((part.total() for part in parts), Fraction(0)), settings)
-        total = _trim_factors(view, gauge, earned, wallet, parts, total, (base, factors, settings))
-        _share(earned, gauge, parts, total)
+                rates.setdefault(credit.wallet, []).append((candidate, credit))
+    for wallet, some in rates.items():
+        mine = [_Factor(one, step, _bits(step.select(view))) for one, step in factors if step.wallet == wallet]
+        _earn_wallet(view, gauge, earned, wallet, _Sum(view, base, settings, some), mine)
     for candidate in candidates:
         for credit in candidate.rule.credits:
             if credit.points is not None:
                 _give(earned, gauge, candidate, credit, credit.points, (), ())
-    multiplied = {code for one in earned.credits for code in one.because}
-    earned.effective.update(one for one, _ in factors if one.rule.code in multiplied)
+    if factors:
+        multiplied = {code for one in earned.credits for code in one.because}
+        earned.effective.update(one for one, _ in factors if one.rule.code in multiplied)
     return earned
 
 
-def _part(
-    view: View,
-    candidate: Candidate,
-    credit: CreditStep,
-    base: Base,
-    factors: Sequence[tuple[Candidate, MultiplyStep]],
-    settings: EarnSettings,
-) -> _Part:
-    lines: dict[int, Fraction] = {}
-    because: list[str] = []
-    mine = [(who, step) for who, step in factors if step.wallet == credit.wallet]
-    covered = [frozenset(step.select(view)) for _, step in mine]
-    rate = credit.rate / base.unit
-    for index in credit.select(view):
-        amount = base.lines[index]
-        if not amount:
-            continue
-        over = [place for place, lines_of in enumerate(covered) if index in lines_of]
-        lines[index] = amount * rate
-        if over:
-            lines[index] *= combined([mine[place][1].factor for place in over], settings)
-            because += [mine[place][0].rule.code for place in over]
-    shipping = Fraction(0)
-    if base.shipping and credit.everything:
-        over_all = [step.factor for _, step in mine if step.everything]
-        shipping = base.shipping * rate * combined(over_all, settings)
-    return _Part(candidate, credit, lines, shipping, list(dict.fromkeys(because)))
+def _bits(lines: Sequence[int]) -> int:
+    bits = 0
+    for index in lines:
+        bits |= 1 << index
+    return bits
 
 
-def combined(factors: Sequence[Fraction], settings: EarnSettings) -> Fraction:
-    """Return one factor for many: their product, the sum of what they add, or the highest."""
+class _Sum:
+    """The rates of a wallet, to be added up with one set of factors or another."""
+
+    def __init__(
+        self, view: View, base: Base, settings: EarnSettings, rates: Sequence[tuple[Candidate, CreditStep]]
+    ) -> None:
+        self._base = base
+        self._settings = settings
+        self._common = lcm(*[credit.rate.denominator for _, credit in rates])
+        self._rates = [(who, credit, credit.select(view)) for who, credit in rates]
+
+    def parts(self, factors: Sequence[_Factor]) -> tuple[list[_Part], int]:
+        """Return what each rate credits, and the denominator of it all."""
+        combined = _combined(factors, len(self._base.lines), self._settings)
+        amounts = self._base.lines
+        weights = combined.lines
+        found = []
+        for candidate, credit, chosen in self._rates:
+            times = credit.rate.numerator * (self._common // credit.rate.denominator)
+            lines = [(index, amounts[index] * times * weights[index]) for index in chosen if amounts[index]]
+            shipping = self._base.shipping * times * combined.shipping if credit.everything else 0
+            because = _because(factors, lines, shipping) if factors else ()
+            found.append(_Part(candidate, credit, lines, shipping, because))
+        return found, self._common * combined.denominator * self._base.unit
+
+    def points(self, factors: Sequence[_Factor]) -> int:
+        """Return the points of the wallet with these factors."""
+        parts, denominator = self.parts(factors)
+        return self.rounded(sum([part.total() for part in parts]), denominator)
+
+    def rounded(self, top: int, bottom: int) -> int:
+        """Return whole points."""
+        return (2 * top + bottom) // (2 * bottom) if self._settings.rounding == "half_up" else top // bottom
+
+
+def _because(factors: Sequence[_Factor], lines: Sequence[Line], shipping: int) -> tuple[str, ...]:
+    over = _bits([index for index, _ in lines])
+    codes = [one.candidate.rule.code for one in factors if one.lines & over or (shipping and one.step.everything)]
+    return tuple(dict.fromkeys(codes))
+
+
+def _combined(factors: Sequence[_Factor], count: int, settings: EarnSettings) -> _Combined:
     if not factors:
-        return _ONE
+        return _Combined([1] * count, 1, 1, factors)
+    bottoms = [one.step.factor.denominator for one in factors]
+    common = prod(bottoms) if settings.multipliers == "multiply" else lcm(*bottoms)
+    known: dict[int, int] = {}
+    lines = []
+    for index in range(count):
+        over = 0
+        for place, one in enumerate(factors):
+            if one.lines >> index & 1:
+                over |= 1 << place
+        if over not in known:
+            known[over] = _numerator(
+                [one.step.factor for p, one in enumerate(factors) if over >> p & 1], common, settings
+            )
+        lines.append(known[over])
+    shipping = _numerator([one.step.factor for one in factors if one.step.everything], common, settings)
+    return _Combined(lines, shipping, common, factors)
+
+
+def _numerator(factors: Sequence[Fraction], common: int, settings: EarnSettings) -> int:
+    """Return one factor for many, over a denominator: their product, the sum of what they add, or the highest."""
+    if not factors:
+        return common
+    if settings.multipliers == "multiply":
+        top = prod([factor.numerator for factor in factors])
+        return top * (common // prod([factor.denominator for factor in factors]))
+    tops = [factor.numerator * (common // factor.denominator) for factor in factors]
     if settings.multipliers == "highest":
-        return max(factors)
-    if settings.multipliers == "add":
-        return max(Fraction(0), _ONE + sum((factor - 1 for factor in factors), Fraction(0)))
-    product = _ONE
-    for factor in factors:
-        product *= factor
-    return product
+        return max(tops)
+    return max(0, common + sum([top - common for top in tops]))
 
 
-def _rounded(exact: Fraction, settings: EarnSettings) -> int:
-    top, bottom = exact.numerator, exact.denominator
-    return (2 * top + bottom) // (2 * bottom) if settings.rounding == "half_up" else top // bottom
+def _earn_wallet(
+    view: View, gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors: Sequence[_Factor]
+) -> None:
+    """Round once for the order, trim what limited factors add, then give each rate its part."""
+    parts, denominator = rates.parts(factors)
+    totals = [part.total() for part in parts]
+    points = rates.rounded(sum(totals), denominator)
+    points = _trim_factors(gauge, earned, wallet, rates, factors, points)
+    if not points:
+        return
+    for part, share in zip(parts, split(points, totals), strict=True):
+        if share:
+            _give(earned, gauge, part.candidate, part.credit, share, part.lines, part.because)
 
 
 def _trim_factors(
-    view: View,
-    gauge: Gauge,
-    earned: Earned,
-    wallet: str,
-    parts: list[_Part],
-    total: int,
-    how: tuple[Base, Sequence[tuple[Candidate, MultiplyStep]], EarnSettings],
+    gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors: Sequence[_Factor], total: int
 ) -> int:
-    """Trim what limited factors add to a wallet; each counts what it adds to the factors without it."""
-    base, factors, settings = how
-    for candidate in dict.fromkeys(one for one, step in factors if step.wallet == wallet):
-        refs = [] if candidate.rule.credits else _of_points(candidate, wallet, own=True)
+    """Trim what a rule that only multiplies adds to a wallet to its own limit on points."""
+    for candidate in dict.fromkeys(one.candidate for one in factors):
+        if candidate.rule.credits or not candidate.rule.limits:
+            continue
+        refs = [ref for ref in _of_points(candidate, wallet) if not ref.shared]
         if not refs:
             continue
-        others = [(one, step) for one, step in factors if one is not candidate]
-        again = [_part(view, part.candidate, part.credit, base, others, settings) for part in parts]
-        without = _rounded(sum((part.total() for part in again), Fraction(0)), settings)
-        added = max(0, total - without)
+        added = max(0, total - rates.points([one for one in factors if one.candidate is not candidate]))
         room, by = tightest(refs, gauge)
         if added > room and by is not None:
             earned.rejections.append(_capped(candidate, by, gauge, room, added))
@@ -146,20 +209,8 @@ def _trim_factors(
     return total
 
 
-def _of_points(candidate: Candidate, wallet: str, *, own: bool = False) -> list[LimitRef]:
-    """Return the limits on points of a wallet; `own`: without those of the campaign."""
-    return [
-        ref
-        for ref in candidate.rule.limits
-        if ref.limit.of == "points" and ref.limit.wallet in (None, wallet) and not (own and ref.shared)
-    ]
-
-
-def _share(earned: Earned, gauge: Gauge, parts: Sequence[_Part], total: int) -> None:
-    """Split a wallet's points over its rates, and each rate's over the lines."""
-    for part, points in zip(parts, split_exactly(total, [part.total() for part in parts]), strict=True):
-        if points:
-            _give(earned, gauge, part.candidate, part.credit, points, list(part.lines.items()), part.because)
+def _of_points(candidate: Candidate, wallet: str) -> list[LimitRef]:
+    return [ref for ref in candidate.rule.limits if ref.limit.of == "points" and ref.limit.wallet in (None, wallet)]
 
 
 def _give(
@@ -168,24 +219,22 @@ def _give(
     candidate: Candidate,
     credit: CreditStep,
     desired: int,
-    lines: Iterable[tuple[int, Fraction]],
-    because: Sequence[str],
+    lines: Sequence[Line],
+    because: tuple[str, ...],
 ) -> None:
-    refs = _of_points(candidate, credit.wallet)
-    room, by = tightest(refs, gauge)
-    points = min(desired, room)
-    capped_by = None
-    if points < desired and by is not None:
-        capped_by = by.id
-        earned.rejections.append(_capped(candidate, by, gauge, points, desired))
+    points, capped_by = desired, None
+    if candidate.rule.limits:
+        refs = _of_points(candidate, credit.wallet)
+        room, by = tightest(refs, gauge)
+        points = min(desired, room)
+        if points < desired and by is not None:
+            capped_by = by.id
+            earned.rejections.append(_capped(candidate, by, gauge, points, desired))
+        for ref in refs:
+            gauge.take(ref, points)
     if not points:
         return
-    for ref in refs:
-        gauge.take(ref, points)
     earned.effective.add(candidate)
-    weighed = sorted((index, weight) for index, weight in lines if weight)
-    shares = split_exactly(points, [weight for _, weight in weighed]) if weighed else []
-    split_to = tuple((index, share) for (index, _), share in zip(weighed, shares, strict=True) if share)
     effect, rule = credit.effect, candidate.rule
     earned.credits.append(
         Credited(
@@ -194,8 +243,8 @@ def _give(
             credit.wallet,
             points,
             desired,
-            split_to,
-            tuple(because),
+            _over_lines(points, lines),
+            because,
             capped_by,
             effect.pending_days,
             effect.valid_days,
@@ -204,10 +253,18 @@ def _give(
     )
 
 
+def _over_lines(points: int, lines: Sequence[Line]) -> tuple[Line, ...]:
+    weights = [weight for _, weight in lines]
+    if not any(weights):
+        return ()
+    shares = split(points, weights)
+    return tuple([(index, share) for (index, _), share in zip(lines, shares, strict=True) if share])
+
+
 def _capped(candidate: Candidate, by: LimitRef, gauge: Gauge, given: int, desired: int) -> Rejection:
-    coupon = None if candidate.coupon is None else candidate.coupon.code
+    coupon = None if candidate.coupon is None else candidate.code
     if given:
-        return Rejection("cap_reached", candidate.rule.code, coupon, have=given, need=desired, blocked_by=by.id)
+        return Rejection("cap_reached", candidate.rule.code, have=given, need=desired, blocked_by=by.id)
     return Rejection(
         "limit_reached", candidate.rule.code, coupon, have=gauge.used(by), need=by.limit.max, blocked_by=by.id
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.kernel.money import exponent
 from changke.modules.programs.rules.compiling import RuleCompiler, compile_lanes, zone_of
-from changke.modules.programs.rules.evaluating import evaluate
+from changke.modules.programs.rules.evaluating import evaluate, matches
 from changke.modules.programs.rules.index import Index, Terms, numbers
 from changke.modules.programs.rules.limits import LimitRef, key
 from changke.modules.programs.rules.schedules import Calendar
@@ -72,6 +72,13 @@ class Engine:
     def evaluate(self, request: Request) -> Evaluation:
         """Return what the programme says of a request."""
         return evaluate(self, request)
+
+    def matches(self, request: Request) -> tuple[tuple[str, str], ...]:
+        """Return (campaign, rule) of every rule whose trigger, schedule, audience and condition hold.
+
+        On starting prices; no effects are computed. A rule that needs a coupon needs one here too.
+        """
+        return matches(self, request)
 
     def counter_keys(self, situation: Situation, member_id: UUID | None) -> tuple[CounterKey, ...]:
         """Return the keys of every count that could matter at that moment."""

@@ -226,6 +226,14 @@ class _Run:
         return Base(lines, shipping, self.unit)
 
 
+def matches(engine: Compiled, request: Request) -> tuple[tuple[str, str], ...]:
+    """Return (campaign, rule) of the rules that match on starting prices."""
+    run = _Run(engine, request)
+    run.match()
+    found = [one.rule for lane in run.candidates for one in lane if not one.failed]
+    return tuple([(rule.campaign, rule.code) for rule in found])
+
+
 def evaluate(engine: Compiled, request: Request) -> Evaluation:
     """Return what a programme says of a request."""
     run = _Run(engine, request)
@@ -277,7 +285,7 @@ def _rejections(run: _Run, used: Sequence[str]) -> tuple[Rejection, ...]:
     if not (run.coupons or everything):
         return tuple(found)
     engine, live = run.engine, run.live.bits
-    found = answer_coupons(engine.rules, run.reasons, live, run.coupons, used, found)
+    found = answer_coupons(engine.rules, engine.coupon_bits, run.reasons, live, run.coupons, used, found)
     if everything:
         effective = {one.rule for one in till.stood if one not in run.empty}
         found += explain_all(engine.rules, run.reasons, live, effective, found)

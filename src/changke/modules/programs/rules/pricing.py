@@ -4,7 +4,7 @@ Percentages are exact ratios, rounded half up once per line; amounts for lines t
 over what is payable there. Nothing takes more off a line than is left of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -138,8 +138,8 @@ def fixed_price(effect: FixedPrice) -> Off:
 
     def off_dearest(view: View, lines: Sequence[int]) -> list[Touch]:
         left, found = most or 0, []
-        for index in sorted(lines, key=lambda one: (-Fraction(view.run[one], units(view, one)[0]), one)):
-            count, milli = units(view, index)
+        counted = [(index, *units(view, index)) for index in lines]
+        for index, count, milli in reversed(by_price(view.run, reversed(counted))):
             taken = min(left, count)
             left -= taken
             saved = taken * (_UNIT * view.run[index] - price * milli * count)
@@ -149,6 +149,13 @@ def fixed_price(effect: FixedPrice) -> Off:
         return sorted(found)
 
     return off if most is None else off_dearest
+
+
+def by_price(base: Sequence[int], counted: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Return (line, units, thousandths a unit) from the cheapest unit to the dearest; equals keep their order."""
+    lines = list(counted)
+    common = lcm(*[count for _, count, _ in lines])
+    return sorted(lines, key=lambda one: base[one[0]] * (common // one[1]))
 
 
 def units(view: View, index: int) -> tuple[int, int]:
@@ -168,7 +175,7 @@ def nth_item(effect: NthItem, *, initial: bool) -> Off:
         left = sum(count for _, count, _ in counted) // nth
         left = left if times_max is None else min(left, times_max)
         found = []
-        for index, count, milli in sorted(counted, key=lambda one: (Fraction(base[one[0]], one[1]), one[0])):
+        for index, count, milli in by_price(base, counted):
             taken = min(left, count)
             if not taken:
                 break
