@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from changke.kernel.database import Tx
@@ -11,8 +11,7 @@ from changke.kernel.database import Tx
 MEMBERS_AT_ONCE = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class PastLine:
+class PastLine(NamedTuple):
     """What was kept of a line. Quantities are in thousandths; `shelf_minor` is the price before any discount."""
 
     sku: str
@@ -76,16 +75,18 @@ def past_orders(tx: Tx, *, profile_ids: Sequence[UUID], since: datetime, until: 
 
 
 def _past_order(row: Sequence[Any], returned: dict[tuple[UUID, int], tuple[int, int]]) -> PastOrder:
-    order_id, profile_id, occurred_at, channel, store, currency, shipping, coupons, *columns = row
-    lines = []
-    for sku, milli, shelf, net, category, number in zip(*columns, strict=True):
-        back = returned.get((order_id, number)) if returned else None
-        if back is None:
-            lines.append(PastLine(sku, milli, shelf, net, category))
-        elif back[0] < milli:
-            kept = milli - back[0]
-            lines.append(PastLine(sku, kept, shelf * kept // milli, max(0, net - back[1]), category))
-    return PastOrder(
-        order_id, profile_id, occurred_at, channel, store, currency, shipping,
-        tuple(coupons or ()), tuple(lines),
-    )  # fmt: skip
+    *head, coupons, skus, millis, shelves, nets, categories, numbers = row
+    lines = map(PastLine._make, zip(skus, millis, shelves, nets, categories, strict=True))
+    if returned:
+        backs = [returned.get((head[0], number)) for number in numbers]
+        lines = (_kept(line, back) if back else line for line, back in zip(lines, backs, strict=True))
+        lines = (line for line in lines if line.quantity_milli or line.net_minor)
+    return PastOrder(*head, tuple(coupons or ()), tuple(lines))
+
+
+def _kept(line: PastLine, back: tuple[int, int]) -> PastLine:
+    kept = max(0, line.quantity_milli - back[0])
+    if not kept:
+        return line._replace(quantity_milli=0, shelf_minor=0, net_minor=0)
+    shelf_minor = line.shelf_minor * kept // line.quantity_milli
+    return line._replace(quantity_milli=kept, shelf_minor=shelf_minor, net_minor=max(0, line.net_minor - back[1]))

@@ -11,7 +11,7 @@ from changke.kernel.errors import OUT_OF_RANGE, Refusal
 from changke.kernel.ids import new_id
 from changke.modules.activity import queries_history as history
 from changke.modules.activity import queries_lookup as catalogue
-from changke.modules.activity.queries_history import PastOrder
+from changke.modules.activity.queries_history import PastLine, PastOrder
 from changke.modules.benefits import queries_coupons as coupons
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import queries as wallets
@@ -97,6 +97,7 @@ def _past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draf
     orders = history.past_orders(tx, profile_ids=profiles, since=asked.since, until=asked.until)
     orders = [one for one in orders if one.lines and one.currency == draft.program.currency]
     products = catalogue.products(tx, {line.sku for order in orders for line in order.lines})
+    shelf = _Shelf(products, from_shelf=asked.prices == "shelf")
     shown = _coupons(tx, orders)
     members = identity.members_of(tx, profiles)
     tier_set = draft.program.tier_set
@@ -104,20 +105,31 @@ def _past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draf
     carts: dict[UUID, list[PastCart]] = defaultdict(list)
     for order in orders:
         in_hand = tuple(shown[code] for code in order.coupons if code in shown)
-        cart = Cart(order.currency, _lines(order, products, asked.prices == "shelf"), order.shipping_minor)
+        cart = Cart(order.currency, shelf.lines(order), order.shipping_minor)
         carts[members[order.profile_id]].append(PastCart(order.occurred_at, order.channel, order.store, cart, in_hand))
     return [PastMember(member, found, held.get(member, ())) for member, found in carts.items()]
 
 
-def _lines(order: PastOrder, products: Products, from_shelf: bool) -> tuple[CartLine, ...]:
-    lines = []
-    for number, line in enumerate(order.lines, start=1):
-        category, brand = products.get(line.sku, (None, None))
-        path = path_of(line.category or category)
-        amount_minor = line.shelf_minor if from_shelf else line.net_minor
+class _Shelf:
+    """Lines made once: the same product, quantity and price come again and again. Nothing here reads a line's id."""
+
+    def __init__(self, products: Products, *, from_shelf: bool) -> None:
+        self._products = products
+        self._from_shelf = from_shelf
+        self._made: dict[PastLine, CartLine] = {}
+
+    def lines(self, order: PastOrder) -> tuple[CartLine, ...]:
+        """Return the lines of an order as those of a cart."""
+        made = self._made
+        return tuple([made.get(line) or self._make(line) for line in order.lines])
+
+    def _make(self, line: PastLine) -> CartLine:
+        category, brand = self._products.get(line.sku, (None, None))
+        amount_minor = line.shelf_minor if self._from_shelf else line.net_minor
         unit_minor = amount_minor * 1000 // line.quantity_milli if line.quantity_milli else 0
-        lines.append(CartLine(str(number), line.sku, line.quantity_milli, unit_minor, amount_minor, path, brand))
-    return tuple(lines)
+        path = path_of(line.category or category)
+        made = CartLine(line.sku, line.sku, line.quantity_milli, unit_minor, amount_minor, path, brand)
+        return self._made.setdefault(line, made)
 
 
 def _coupons(tx: Tx, orders: Sequence[PastOrder]) -> dict[str, CouponInHand]:

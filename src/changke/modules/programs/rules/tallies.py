@@ -1,10 +1,10 @@
 """What a replay adds up, in a form that pieces can be kept in and added together."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from changke.modules.programs.terms_evaluation import Evaluation, Take
@@ -17,13 +17,18 @@ SUMS = (
     "orders", "initial_minor", "net_minor", "discount_minor", "shipping_discount_minor", "gifts_minor", "points",
     "points_minor", "due",
 )  # fmt: skip
-_ZERO = (0,) * len(SUMS)
+Key = TypeVar("Key")
 
 
 @dataclass(slots=True)
 class Tally:
-    """Sums by (side, dimension, key), uses of rules, takes of shared limits by day, and members by what changed."""
+    """Sums by (side, dimension, key), uses of rules, takes of shared limits by day, and members by what changed.
 
+    `cells` are sums of orders that `fold` adds to each of their dimensions: one addition an order instead of five.
+    """
+
+    cells: dict[tuple[str, str, str | None, str | None, int, int], list[int]] = field(default_factory=dict)
+    goods: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     sums: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
     rules: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     members: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -35,29 +40,42 @@ class Tally:
     lost: list[tuple[int, str, int, int]] = field(default_factory=list)
 
     def add_order(self, side: str, order: "PastCart", tier: str, answer: Evaluation, values: "Values") -> None:
-        """Add an order to the totals and to its tier, store, channel and month; its lines to their categories."""
-        totals = answer.totals
-        points = sum(one.points for one in answer.credits)
+        """Add an order to its tier, store, channel and month, its lines to their categories, and its rules' uses."""
+        totals, at = answer.totals, order.at
+        points = points_minor = 0
+        for credit in answer.credits:
+            points += credit.points
+            points_minor += values.cost_minor(credit.wallet, credit.points)
+            self._rule(side, f"{credit.campaign}/{credit.rule}", 1, 0, credit.points)
+        gifts_minor = sum([gift.cost_minor * gift.quantity for gift in answer.gifts])
+        due = sum([one.count for one in answer.due])
         figures = (
             1, totals.initial_minor, totals.net_minor, totals.discount_minor, totals.shipping_discount_minor,
-            sum(gift.cost_minor * gift.quantity for gift in answer.gifts), points,
-            sum(values.cost_minor(one.wallet, one.points) for one in answer.credits),
-            sum(one.count for one in answer.due),
+            gifts_minor, points, points_minor, due,
         )  # fmt: skip
-        places = (("all", ""), ("tier", tier), ("store", order.store or ""), ("channel", order.channel or ""),
-                  ("month", order.at.strftime("%Y-%m")))  # fmt: skip
-        for dimension, key in places:
-            self._add((side, dimension, key), figures)
+        _plus(self.cells, (side, tier, order.store, order.channel, at.year, at.month), figures)
         for line, result in zip(order.cart.lines, answer.lines, strict=False):
-            off = result.initial_minor - result.net_minor
-            category = line.category[0] if line.category else ""
-            self._add((side, "category", category), (0, result.initial_minor, result.net_minor, off, 0, 0, 0, 0, 0))
+            sums = self.goods.get((side, line.category[0] if line.category else ""))
+            if sums is None:
+                sums = self.goods[side, line.category[0] if line.category else ""] = [0, 0]
+            sums[0] += result.initial_minor
+            sums[1] += result.net_minor
         for one in answer.applied:
             self._rule(side, f"{one.campaign}/{one.rule}", 1, one.value_minor, 0)
-        for credit in answer.credits:
-            self._rule(side, f"{credit.campaign}/{credit.rule}", 1, 0, credit.points)
-        for due in answer.due:
-            self._rule(side, f"{due.campaign}/{due.rule}", due.count, 0, 0)
+        for one_due in answer.due:
+            self._rule(side, f"{one_due.campaign}/{one_due.rule}", one_due.count, 0, 0)
+
+    def fold(self) -> None:
+        """Bring what was added order by order into the sums by dimension."""
+        for (side, tier, store, channel, year, month), figures in self.cells.items():
+            places = (("all", ""), ("tier", tier), ("store", store or ""), ("channel", channel or ""),
+                      ("month", f"{year}-{month:02d}"))  # fmt: skip
+            for dimension, key in places:
+                _plus(self.sums, (side, dimension, key), figures)
+        for (side, category), (initial_minor, net_minor) in self.goods.items():
+            figures = [0, initial_minor, net_minor, initial_minor - net_minor, 0, 0, 0, 0, 0]
+            _plus(self.sums, (side, "category", category), figures)
+        self.cells, self.goods = {}, {}
 
     def add_member(self, side: str, reached: bool) -> None:
         """Count a member, and whether anything reached them."""
@@ -81,9 +99,11 @@ class Tally:
         days[day.isoformat()] = days.get(day.isoformat(), 0) + take.amount
 
     def merge(self, other: "Tally") -> None:
-        """Add another tally to this one."""
+        """Add another tally to this one; both are folded."""
+        self.fold()
+        other.fold()
         for key, figures in other.sums.items():
-            self._add(key, figures)
+            _plus(self.sums, key, figures)
         for (side, rule), figures in other.rules.items():
             self._rule(side, rule, *figures)
         for place, days in other.takes.items():
@@ -101,18 +121,19 @@ class Tally:
             for one in more:
                 _keep(kept, one)
 
-    def _add(self, key: tuple[str, str, str], figures: Iterable[int]) -> None:
-        sums = self.sums.get(key)
-        if sums is None:
-            sums = self.sums[key] = list(_ZERO)
-        for place, figure in enumerate(figures):
-            sums[place] += figure
-
     def _rule(self, side: str, rule: str, uses: int, off_minor: int, points: int) -> None:
         figures = self.rules.setdefault((side, rule), [0, 0, 0])
         figures[0] += uses
         figures[1] += off_minor
         figures[2] += points
+
+
+def _plus(sums: dict[Key, list[int]], key: Key, figures: Sequence[int]) -> None:
+    found = sums.get(key)
+    if found is None:
+        sums[key] = list(figures)
+    else:
+        sums[key] = [one + other for one, other in zip(found, figures, strict=True)]
 
 
 def _keep(kept: list[tuple[int, str, int, int]], one: tuple[int, str, int, int]) -> None:
@@ -124,6 +145,7 @@ def _keep(kept: list[tuple[int, str, int, int]], one: tuple[int, str, int, int])
 
 def dump(tally: Tally) -> dict[str, Any]:
     """Return a tally as plain JSON data."""
+    tally.fold()
     return {
         "sums": [[*key, figures] for key, figures in tally.sums.items()],
         "rules": [[*key, figures] for key, figures in tally.rules.items()],
