@@ -1,7 +1,8 @@
 """Long parameters of a statement as PostgreSQL array literals.
 
-psycopg writes a list element by element through its adapters, which costs about a microsecond each; a batch of
-thousands spends more time there than in the database. A literal is one join: pass it where the statement casts, `%s::uuid[]`.
+psycopg writes a list element by element through its adapters, which costs about a microsecond each: a batch of
+thousands spends more time there than in the database. A literal is one join; pass it where the statement casts, as in
+`%s::uuid[]`.
 """
 
 from collections.abc import Iterable
