@@ -277,11 +277,13 @@ def test_mapped_json_lines_reach_into_objects(take, rows, tmp_path):
     assert rows("SELECT event_id, payload ->> 'sku' FROM activity.event") == [("17", "tea")]
 
 
-def test_parquet_is_read_with_its_types(take, rows, tmp_path):
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_parquet_is_read_with_its_types(take, rows, tmp_path, unit):
+    moments = [datetime(2026, 2, 1, 9), datetime(2026, 2, 2, 9), datetime(2026, 2, 1, 9)]
     table = pa.table(
         {
             "单号": ["A1", "A2", "A1"],
-            "时间": pa.array([datetime(2026, 2, 1, 9), datetime(2026, 2, 2, 9), datetime(2026, 2, 1, 9)]),
+            "时间": pa.array(moments, pa.timestamp(unit)),
             "会员卡": [88000001, 88000002, 88000001],
             "门店": ["一店"] * 3,
             "商品": [1, 2, 3],

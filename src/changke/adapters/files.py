@@ -147,7 +147,7 @@ class File:
         total, read = max(1, counted[0] if counted else 0), 0
         reader = connection.execute(_select(wanted, relation, types)).to_arrow_reader(PIECE_ROWS)
         for batch in reader:
-            columns = {name: batch.column(index + 1).to_pylist() for index, name in enumerate(wanted.columns)}
+            columns = {name: _values(batch.column(index + 1)) for index, name in enumerate(wanted.columns)}
             yield Rows(batch.column(0).to_pylist(), columns)
             read += batch.num_rows
             self._share = read / total
@@ -340,6 +340,14 @@ def _at(item: Any, path: Sequence[str]) -> Any:
     for name in path:
         item = item.get(name) if isinstance(item, dict) else None
     return item
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Return the plain values of a column; an instant in nanoseconds becomes one that Python has, in microseconds."""
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _as_text(value: Any) -> str | None:
