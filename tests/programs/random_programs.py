@@ -40,6 +40,8 @@ class Maker:
     def __init__(self, luck):
         self.luck = luck
         self.standard = luck.random() < 0.3
+        self.currency = luck.choice(["CNY", "CNY", "CNY", "JPY", "KWD"])
+        self.grouped = luck.random() < 0.3
 
     def chance(self, share):
         return self.luck.random() < share
@@ -61,11 +63,14 @@ class Maker:
             "multipliers": luck.choice(["multiply", "add", "highest"]),
         }
         fields["points_tender"] = {"cap_percent": luck.choice([100, 50, 33]), "multiple": luck.choice([1, 10])}
-        return program(*rules, sets={"dairy_skus": ["milk", "butter"]}, **fields)
+        return program(*rules, currency=self.currency, sets={"dairy_skus": ["milk", "butter"]}, **fields)
 
     def lane(self, lane):
         if lane["code"] == "price":
             more = {"mode": self.luck.choice(["stackable", "stackable", "first"])}
+            if self.grouped:
+                more["groups"] = [{"code": "g", "mode": "first", "priority": 1}, {"code": "h", "mode": "stackable"}]
+            more["exclusive_max"] = self.luck.choice([1, 2])
             if self.chance(0.3):
                 more["excludes"] = self.luck.choice([["reduction"], ["coupon"], ["reduction", "coupon"], ["earn"]])
             return lane | more
@@ -81,7 +86,7 @@ class Maker:
 
     def limit(self, of):
         luck = self.luck
-        most = {"discount": (100, 3000), "uses": (1, 3), "points": (5, 200)}[of]
+        most = {"discount": (100, 3000), "uses": (1, 3), "points": (5, 200), "quantity": (500, 4000)}[of]
         window = luck.choice(["order", "day", "week", "month", "quarter", "year", "ever"])
         per = luck.choice(["member", "program", "store"])
         return {"of": of, "max": luck.randint(*most), "window": window, "per": per}
@@ -94,6 +99,8 @@ class Maker:
         if lane != "earn":
             rule["lane"] = STANDARD[lane] if self.standard else lane
             rule["stacking"] = luck.choice(["common", "common", "common", "never", "always"])
+            if lane == "price" and self.grouped and not self.standard:
+                rule["group"] = luck.choice([None, "g", "h"])
         if self.chance(0.5):
             rule["when"] = self.condition(2)
         if self.chance(0.15):
@@ -102,7 +109,7 @@ class Maker:
             rule["audience"] = self.audience()
         if self.chance(0.25):
             multiplies = any(effect["kind"] == "multiply" for effect in rule["effects"])
-            bounded = ["points", "uses"][multiplies:] if lane == "earn" else ["discount", "uses"]
+            bounded = ["points", "uses"][multiplies:] if lane == "earn" else ["discount", "uses", "quantity"]
             rule["limits"] = [self.limit(luck.choice(bounded))]
         if self.chance(0.1) and lane in ("reduction", "coupon"):
             rule["reads"] = luck.choice(["initial", "discounted"])
@@ -251,10 +258,10 @@ class Maker:
         luck = self.luck
         lines = [self.line(index) for index in range(luck.randint(1, 5))]
         at = NOON + luck.choice([timedelta(0), timedelta(days=5), timedelta(hours=11), timedelta(days=29, hours=13)])
-        templates = luck.sample(TEMPLATES, luck.choice([0, 1, 2, 3]))
+        templates = luck.choices(TEMPLATES, k=luck.choice([0, 1, 2, 3]))
         coupons = tuple(
-            coupon(f"C-{template}", template, refusal_code="coupon_used" if self.chance(0.1) else None)
-            for template in templates
+            coupon(f"C{index}", template, refusal_code="coupon_used" if self.chance(0.1) else None)
+            for index, template in enumerate(templates)
         )
         known = self.member() if self.chance(0.85) else None
         pay = None
@@ -275,6 +282,8 @@ class Maker:
             points=pay,
             tax_included=self.chance(0.5),
             used=self.used(at),
+            trigger="order" if self.chance(0.1) else "cart",
+            currency=self.currency,
         )
 
     def line(self, index):
