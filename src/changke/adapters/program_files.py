@@ -247,5 +247,5 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of every kind of file, by name."""
     return {
         **documents.schemas(),
-        **{name: {"title": f"Changke {name}"} | codec.schema() for name, codec in _OTHERS.items()},
+        **{name: codec.schema() | {"title": f"Changke {name}"} for name, codec in _OTHERS.items()},
     }

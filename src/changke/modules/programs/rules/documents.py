@@ -145,12 +145,12 @@ _LEAF = {
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a programme, for editors and for callers of the API."""
-    return {"$schema": _DRAFT, "title": "Changke programme 会员计划"} | _with_conditions(CODEC.schema())
+    return _with_conditions(CODEC.schema()) | {"$schema": _DRAFT, "title": "Changke programme 会员计划"}
 
 
 def campaign_schema() -> dict[str, Any]:
     """Return the JSON Schema of a campaign in a file of its own."""
-    return {"$schema": _DRAFT, "title": "Changke campaign 活动"} | _with_conditions(_CAMPAIGN.schema())
+    return _with_conditions(_CAMPAIGN.schema()) | {"$schema": _DRAFT, "title": "Changke campaign 活动"}
 
 
 def _with_conditions(schema: dict[str, Any]) -> dict[str, Any]:
