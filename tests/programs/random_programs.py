@@ -108,8 +108,12 @@ class Maker:
         if self.chance(0.15):
             rule["audience"] = self.audience()
         if self.chance(0.25):
-            multiplies = any(effect["kind"] == "multiply" for effect in rule["effects"])
-            bounded = ["points", "uses"][multiplies:] if lane == "earn" else ["discount", "uses", "quantity"]
+            kinds = {effect["kind"] for effect in rule["effects"]}
+            bounded = (
+                ["points", "uses"][{"multiply", "credit"} <= kinds :]
+                if lane == "earn"
+                else ["discount", "uses", "quantity"]
+            )
             rule["limits"] = [self.limit(luck.choice(bounded))]
         if self.chance(0.1) and lane in ("reduction", "coupon"):
             rule["reads"] = luck.choice(["initial", "discounted"])

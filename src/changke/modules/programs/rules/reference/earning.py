@@ -60,9 +60,11 @@ def earn(setting: Setting, state: State) -> Earned:
     standing = [candidate for _, candidate in state.standing]
     refusals: dict[int, Rejection] = {}
     credited: list[tuple[Candidate, Credited]] = []
-    rates = list(_rates(setting, lane, state, standing))
+    rates = list(_rates(setting, lane, state, standing, standing))
     for wallet in dict.fromkeys(rate.effect.wallet for rate in rates):
-        credited += _of_wallet(setting, state, [rate for rate in rates if rate.effect.wallet == wallet], refusals)
+        mine = [rate for rate in rates if rate.effect.wallet == wallet]
+        most, by = _most(setting, lane, state, standing, mine)
+        credited += _of_wallet(setting, state, mine, most, by, refusals)
     for candidate, effect in _effects(standing, Credit):
         if effect.points is not None:
             given, by = _limited(setting, state, candidate, effect.wallet, effect.points, refusals)
@@ -96,14 +98,17 @@ class _Multiplier:
         return Fraction(str(self.effect.factor))
 
 
-def _rates(setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate]) -> Iterator[_Rate]:
+def _rates(
+    setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate], multiplying: Sequence[Candidate]
+) -> Iterator[_Rate]:
+    """Yield the rates of what stands, multiplied by some of it."""
     amounts = _amounts(setting, lane, state)
     gross, counted = setting.program.earn.on == "gross", setting.program.earn.shipping
     left = setting.request.cart.shipping_minor if gross else state.shipping
     shipping = Fraction(left if counted else 0, setting.unit_minor)
     multipliers = [
         _Multiplier(candidate.rule.code, effect, _chosen(setting, lane, state, candidate, effect))
-        for candidate, effect in _effects(standing, Multiply)
+        for candidate, effect in _effects(multiplying, Multiply)
     ]
     combine = _FACTORS[setting.program.earn.multipliers]
     for candidate, effect in _effects(standing, Credit):
@@ -150,17 +155,53 @@ def _amounts(setting: Setting, lane: Lane, state: State) -> list[Fraction]:
 
 
 def _of_wallet(
-    setting: Setting, state: State, rates: Sequence[_Rate], refusals: dict[int, Rejection]
+    setting: Setting,
+    state: State,
+    rates: Sequence[_Rate],
+    most: int,
+    most_by: str | None,
+    refusals: dict[int, Rejection],
 ) -> Iterator[tuple[Candidate, Credited]]:
-    """Round once for the order, then give each rate its part, trimmed by its limits and split over lines."""
-    exact = sum((rate.total for rate in rates), Fraction(0))
-    points = half_up(exact) if setting.program.earn.rounding == "half_up" else exact.__floor__()
-    for rate, desired in zip(rates, share(points, [rate.total for rate in rates]), strict=True):
-        given, by = _limited(setting, state, rate.candidate, rate.effect.wallet, desired, refusals)
-        weights = rate.lines if any(rate.lines) else tuple(Fraction(0) for _ in rate.lines)
-        parts = share(given, weights)
-        lines = tuple((line, part) for line, part in enumerate(parts) if part)
+    """Give each rate its part of what the wallet gets, trimmed by its limits and split over lines."""
+    weights = [rate.total for rate in rates]
+    wanted = share(_rounded(setting, rates), weights)
+    for rate, desired, part in zip(rates, wanted, share(most, weights), strict=True):
+        given, by = _limited(setting, state, rate.candidate, rate.effect.wallet, part, refusals)
+        by = by or (most_by if part < desired else None)
+        parts = share(given, rate.lines)
+        lines = tuple((line, one) for line, one in enumerate(parts) if one)
         yield rate.candidate, _credited(rate.candidate, rate.effect, given, desired, lines, rate.because, by)
+
+
+def _rounded(setting: Setting, rates: Sequence[_Rate]) -> int:
+    """Round once for the order."""
+    total = sum((rate.total for rate in rates), Fraction(0))
+    return half_up(total) if setting.program.earn.rounding == "half_up" else total.__floor__()
+
+
+def _most(
+    setting: Setting, lane: Lane, state: State, standing: Sequence[Candidate], rates: Sequence[_Rate]
+) -> tuple[int, str | None]:
+    """Return what a wallet gets once rules that only multiply stay within their own limits, and the limit that bit.
+
+    What such a rule adds is the wallet's total less the total without its factors.
+    """
+    wallet, points, by = rates[0].effect.wallet, _rounded(setting, rates), None
+    whole = points
+    for candidate in standing:
+        earn = [effect for effect in candidate.rule.effects if isinstance(effect, (Credit, Multiply))]
+        own = [bound for bound in bounds.bounds_of(setting, candidate, "points") if "//" not in bound.id]
+        if not earn or any(isinstance(effect, Credit) for effect in earn):
+            continue
+        others = [one for one in standing if one is not candidate]
+        without = [one for one in _rates(setting, lane, state, standing, others) if one.effect.wallet == wallet]
+        extra = max(0, whole - _rounded(setting, without))
+        for bound in own:
+            if bound.limit.wallet in (None, wallet):
+                over = max(0, extra - bounds.room(setting, state, bound))
+                points, extra, by = points - over, extra - over, bound.id if over else by
+                bounds.consume(state, bound, extra)
+    return max(0, points), by
 
 
 def _limited(
