@@ -1,7 +1,10 @@
 """Matrices as data: what makes sense, versions, how well benefits are used, coupons that come by themselves."""
 
+import json
+import re
 from dataclasses import replace
 from datetime import date, datetime, time
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +12,7 @@ from changke.kernel.clock import FixedClock
 from changke.kernel.errors import Refusal
 from changke.kernel.i18n import Text
 from changke.modules.benefits import commands_coupons as coupons
-from changke.modules.benefits import commands_matrix, jobs_entitlements, queries_matrix, rules_matrix
+from changke.modules.benefits import commands_matrix, jobs_entitlements, queries_matrix, rules_efficiency, rules_matrix
 from changke.modules.benefits import queries_entitlements as queries
 from changke.modules.benefits.terms_entitlements import Efficiency
 from changke.modules.benefits.terms_matrix import (
@@ -41,6 +44,13 @@ def test_a_matrix_survives_its_storage():
     )
     put = matrix(benefits=(full, LOUNGE, WATER), added=(AddedShares("tag", "vip", (Share("parking"),)),), tiers=())
     assert rules_matrix.load(rules_matrix.dump(put)) == put
+
+
+def test_the_matrix_of_the_guide_is_one():
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "benefits.md"
+    (document,) = re.findall("```json\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    put = rules_matrix.load({"code": "grocery", **json.loads(document)})
+    assert [one.code for one in put.benefits] == ["parking", "tea", "monthly_coupon", "spa"]
 
 
 def test_the_same_matrix_again_adds_nothing(tx):
@@ -105,6 +115,23 @@ def test_a_benefit_belongs_to_one_matrix(tx):
         commands_matrix.put_benefits(tx, other, at=NOON)
 
 
+MARCH = (date(2026, 3, 1), date(2026, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("period", "since", "until", "count"),
+    [
+        (Period.DAY, date(2026, 3, 2), date(2026, 3, 9), 7),
+        (Period.MONTH, date(2026, 3, 30), date(2026, 4, 6), 2),
+        (Period.QUARTER, date(2026, 1, 1), date(2026, 4, 1), 1),
+        (Period.YEAR, date(2025, 12, 31), date(2026, 1, 2), 2),
+        (Period.EVER, *MARCH, 1),
+    ],
+)
+def test_a_quota_counts_once_for_every_period_touched(period, since, until, count):
+    assert rules_efficiency.periods_in(period, since, until) == count
+
+
 def test_how_well_benefits_are_used(tx):
     mall = Mall(tx)
     anna, ben, *_others = people(tx, 5)
@@ -115,14 +142,18 @@ def test_how_well_benefits_are_used(tx):
     mall.use(ben, "water", key="w")
     mall.gives_back(ben, "w")
     mall.grant(ben, "lounge", quota=2)
-    lines = {(one.benefit, one.tier): one for one in queries.efficiency(tx, month=date(2026, 3, 17))}
-    assert lines["parking", "gold"] == Efficiency(date(2026, 3, 1), "parking", "gold", 1, 4, 1, 3, 1_500, "CNY")
+    lines = {(one.benefit, one.tier): one for one in queries.efficiency(tx, since=MARCH[0], until=MARCH[1])}
+    assert lines["parking", "gold"] == Efficiency(*MARCH, "parking", "gold", 1, 4, 1, 3, 1_500, "CNY")
     assert lines["parking", "gold"].used_percent == 75
-    assert lines["parking", ""] == Efficiency(date(2026, 3, 1), "parking", "", 4, 4, 1, 1, 500, "CNY")
-    assert (lines["water", ""].granted, lines["water", ""].used) == (4 * 30, 0)
+    assert lines["parking", ""] == Efficiency(*MARCH, "parking", "", 4, 4, 1, 1, 500, "CNY")
+    assert (lines["water", ""].granted, lines["water", ""].used) == (4 * 31, 0)
     assert (lines["lounge", ""].members, lines["lounge", ""].granted) == (1, 2)
     assert lines["priority_counter", "gold"].granted is None
     assert ("lounge", "silver") not in lines
+    week = queries.efficiency(tx, since=date(2026, 2, 23), until=date(2026, 3, 2))
+    assert {one.used for one in week if (one.benefit, one.tier) == ("parking", "gold")} == {3}
+    with pytest.raises(Refusal):
+        queries.efficiency(tx, since=MARCH[0], until=MARCH[0])
 
 
 def test_coupons_of_a_tier_come_as_the_period_begins(database):

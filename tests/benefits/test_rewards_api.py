@@ -60,7 +60,7 @@ def test_benefits_from_the_matrix_to_the_till(call, anna):
     assert call("POST", "/benefit-uses/give-back", 200, back)["benefit"] == "parking"
     (line,) = call("GET", f"/members/{anna}/benefit-uses", 200)["uses"]
     assert (line["state"], line["store"]) == ("given_back", "s1")
-    lines = call("GET", "/benefit-efficiency?month=2026-03-01", 200)["lines"]
+    lines = call("GET", "/benefit-efficiency?since=2026-03-01&until=2026-04-01", 200)["lines"]
     assert {one["used"] for one in lines} == {0}
 
 

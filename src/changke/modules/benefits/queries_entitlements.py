@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from changke.kernel.calendar import add_months, start_of_day
+from changke.kernel.calendar import start_of_day
 from changke.kernel.database import Tx
 from changke.kernel.errors import OUT_OF_RANGE, Refusal
 from changke.modules.benefits import queries_matrix as matrix
@@ -22,6 +22,7 @@ from changke.modules.tiers import queries as tiers
 
 PAGE_MAX = 200
 MEMBERS_MAX = 10_000
+SPAN_DAYS_MAX = 366
 _ENTITLEMENT = (
     "SELECT entitlement_id, profile_id, benefit, source, quota, valid_from, valid_until, state, reason"
     " FROM benefits.entitlement"
@@ -184,22 +185,23 @@ SELECT benefit, count(DISTINCT profile_id), sum(quota)::bigint, count(*) FILTER 
 """
 
 
-def efficiency(tx: Tx, *, month: date) -> list[Efficiency]:
-    """Return how far each benefit was used in a local month, by tier: granted, reach, used, cost.
+def efficiency(tx: Tx, *, since: date, until: date) -> list[Efficiency]:
+    """Return how far each benefit was used on local days from `since` to before `until` (a week, a month), by tier.
 
-    A tier's quota is granted to everybody who held the tier in that month; the base quota to all others. What was
-    granted singly counts under the tier of nobody.
+    A quota counts once for every period the span touches. A tier's is granted to everybody who held the tier then, the
+    base quota to all others; what was granted singly counts under the empty tier. At most a year.
     """
+    if not 1 <= (until - since).days <= SPAN_DAYS_MAX:
+        raise Refusal(OUT_OF_RANGE, field="until", have=str(until), need=f"1..{SPAN_DAYS_MAX}")
     found: list[Efficiency] = []
+    members = identity.count_members(tx)
     for version in matrix.matrices(tx):
         one = version.matrix
         zone = ZoneInfo(one.time_zone)
-        start = start_of_day(month.replace(day=1), zone)
-        end = start_of_day(add_months(month.replace(day=1), 1), zone)
+        start, end = start_of_day(since, zone), start_of_day(until, zone)
         codes = [benefit.code for benefit in one.benefits]
         used = {(row[0], row[1]): row[2:] for row in tx.raw.execute(_USED, (start, end, codes)).fetchall()}
         in_tiers = dict(tx.raw.execute(_IN_TIERS, (one.tier_set or "", end, start)).fetchall())
         granted = {row[0]: row[1:] for row in tx.raw.execute(_GRANTED, (end, start, start, codes)).fetchall()}
-        members = identity.count_members(tx)
-        found += rules_efficiency.table(one, month.replace(day=1), members, in_tiers, granted, used)
+        found += rules_efficiency.table(one, (since, until), members, in_tiers, granted, used)
     return found

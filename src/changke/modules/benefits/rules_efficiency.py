@@ -1,18 +1,29 @@
-"""How well benefits are used: what the matrix grants in a month against what was used of it, by tier."""
+"""How well benefits are used: what the matrix grants in a span of days against what was used of it, by tier."""
 
 from collections.abc import Mapping, Sequence, Set
-from datetime import date
+from datetime import date, timedelta
 
 from changke.modules.benefits.rules_matrix import period_of, quota_of, share_in
 from changke.modules.benefits.terms_entitlements import Efficiency
 from changke.modules.benefits.terms_matrix import Benefit, Matrix, Period
 
-_DAYS = 30
+_MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
+
+
+def periods_in(period: Period, since: date, until: date) -> int:
+    """Return how many periods days from `since` to before `until` touch: a quota is granted once for each."""
+    if period is Period.DAY:
+        return (until - since).days
+    if period not in _MONTHS:
+        return 1
+    last = until - timedelta(days=1)
+    first_number, last_number = ((day.year * 12 + day.month - 1) // _MONTHS[period] for day in (since, last))
+    return last_number - first_number + 1
 
 
 def table(
     matrix: Matrix,
-    month: date,
+    span: tuple[date, date],
     members: int,
     in_tiers: Mapping[str, int],
     granted: Mapping[str, Sequence[int | None]],
@@ -30,6 +41,7 @@ def table(
     for benefit in matrix.benefits:
         for tier in sorted(named | {""}):
             entitled, quota = _entitled(matrix, benefit, tier, members, in_tiers)
+            quota *= periods_in(period_of(benefit), *span)
             if tier == "":
                 more, sum_, plain = (int(one or 0) for one in granted.get(benefit.code, (0, 0, 0)))
                 entitled, quota = entitled + more, quota + sum_ + plain * (quota_of(benefit) or 0)
@@ -37,7 +49,7 @@ def table(
             if entitled or uses:
                 counted = None if quota_of(benefit) is None else quota
                 found.append(
-                    Efficiency(month, benefit.code, tier, entitled, counted, reach, uses, cost, matrix.currency)
+                    Efficiency(*span, benefit.code, tier, entitled, counted, reach, uses, cost, matrix.currency)
                 )
     return found
 
@@ -57,7 +69,7 @@ def _folded(
 def _entitled(
     matrix: Matrix, benefit: Benefit, tier: str, members: int, in_tiers: Mapping[str, int]
 ) -> tuple[int, int]:
-    """Return how many have the benefit by the matrix in a tier, and their quota of a month together."""
+    """Return how many have the benefit by the matrix in a tier, and their quota of one period together."""
     share = share_in(matrix.base, benefit.code)
     count = in_tiers.get(tier, 0) if tier else max(0, members - sum(in_tiers.values()))
     quotas = [quota_of(benefit, share)] if share else []
@@ -66,4 +78,4 @@ def _entitled(
             quotas.append(quota_of(benefit, own))
     if not quotas:
         return 0, 0
-    return count, count * max(quota or 0 for quota in quotas) * (_DAYS if period_of(benefit) is Period.DAY else 1)
+    return count, count * max(quota or 0 for quota in quotas)

@@ -226,12 +226,13 @@ class UseView:
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """How far a benefit was used in a month, by tier: quota granted, members reached, uses, and what they cost.
+    """How far a benefit was used in a span of days, by tier: quota granted, members reached, uses, what they cost.
 
-    `granted` is None for what is not counted. `tier` is empty for those in no tier.
+    `granted` is None for what is not counted. `tier` is empty for those whom no tier gives more. `until` is exclusive.
     """
 
-    month: date
+    since: date
+    until: date
     benefit: str
     tier: str
     members: int

@@ -64,7 +64,8 @@ def put_matrix(code: BenefitCode, definition: Annotated[dict[str, Any], Body()],
 class EfficiencyOut(Out):
     """How far a benefit was used in a tier; `granted` empty: not counted; the empty tier is everybody else."""
 
-    month: date
+    since: date
+    until: date
     benefit: str
     tier: str
     members: int
@@ -85,9 +86,10 @@ class EfficienciesOut(BaseModel):
 @router.get("/benefit-efficiency", permission="benefits.read", summary="How well benefits are used 权益使用效率")
 def get_efficiency(
     edge: EdgeNow,
-    month: Annotated[date, Query(ge=date(2000, 1, 1), le=date(2199, 11, 30), description="any day of the month")],
+    since: Annotated[date, Query(ge=date(2000, 1, 1), le=date(2199, 11, 30), description="the first day")],
+    until: Annotated[date, Query(ge=date(2000, 1, 1), le=date(2199, 11, 30), description="the day after the last")],
 ) -> EfficienciesOut:
-    """Return granted, reached, used and cost of every benefit in a month, by tier."""
+    """Return granted, reached, used and cost of every benefit in a week, a month, up to a year, by tier."""
     with edge.database.transaction() as tx:
-        found = queries.efficiency(tx, month=month)
+        found = queries.efficiency(tx, since=since, until=until)
     return EfficienciesOut(lines=[EfficiencyOut.model_validate(one) for one in found])
