@@ -43,7 +43,7 @@ class Closures:
     """Compiles the conditions of one programme; equal line selections are shared, so a cart answers each once."""
 
     def __init__(self, sets: Sets) -> None:
-        self._sets = sets
+        self.sets = sets
         self._selections: dict[Node, Select] = {}
 
     def test(self, node: Node, *, initial: bool) -> Test:
@@ -174,7 +174,7 @@ class Closures:
 
     def _wanted(self, operand: Operand) -> AbstractSet[Any]:
         if isinstance(operand, SetName):
-            return self._sets[operand.name]
+            return self.sets[operand.name]
         return frozenset(operand) if isinstance(operand, tuple) else frozenset((operand,))
 
 

@@ -13,6 +13,7 @@ from changke.modules.programs.rules import pricing
 from changke.modules.programs.rules.bundles import bundle
 from changke.modules.programs.rules.caps import compile_caps
 from changke.modules.programs.rules.closures import Closures, Sets, every, reads_amounts
+from changke.modules.programs.rules.explaining import leaves
 from changke.modules.programs.rules.facts import SCHEMA
 from changke.modules.programs.rules.index import Hits, Terms, bounds, hits
 from changke.modules.programs.rules.limits import LimitRef
@@ -95,7 +96,7 @@ def compile_lanes(program: Program) -> tuple[CompiledLane, ...]:
                 number,
                 lane,
                 tuple(sorted(groups, key=lambda group: (-group.priority, group.code or ""))),
-                sum(1 << numbers[name] for name in set(lane.excludes)),
+                tuple(sorted({numbers[name] for name in lane.excludes})),
                 tuple(counted),
             )
         )
@@ -108,7 +109,7 @@ class RuleCompiler:
     def __init__(self, program: Program, lanes: tuple[CompiledLane, ...]) -> None:
         self.sets: Sets = {name: frozenset(values) for name, values in (program.sets or {}).items()}
         self.needs: set[str] = set()
-        self._closures = Closures(self.sets)
+        self.closures = Closures(self.sets)
         self._lanes = lanes
         self._by_code = {lane.lane.code: lane.number for lane in lanes}
         self.earn_lane = self._first(LaneKind.EARN, default=len(lanes) - 1)
@@ -206,17 +207,17 @@ class RuleCompiler:
         residual: list[Conjunct] = []
         moving: list[Conjunct] = []
         gaps: list[Gap] = []
-        for leaf, path in (*_leaves(audience, "audience"), *_leaves(when, "when")):
+        for leaf, path in (*leaves(audience, "audience"), *leaves(when, "when")):
             gap = self._gap(leaf, path, initial)
             if gap is not None:
                 gaps.append(gap)
             moves = not initial and reads_amounts(leaf)
             if moves:
-                moving.append(Conjunct(self._closures.test(leaf, initial=False), path, gap))
+                moving.append(Conjunct(self.closures.test(leaf, initial=False), path, gap))
                 if not _falls(leaf):
                     continue
             if not terms.add(leaf, self.sets):
-                residual.append(Conjunct(self._closures.test(leaf, initial=True), path, gap))
+                residual.append(Conjunct(self.closures.test(leaf, initial=True), path, gap))
         return residual, moving, gaps
 
     def _gap(self, leaf: Node, path: str, initial: bool) -> Gap | None:
@@ -228,8 +229,8 @@ class RuleCompiler:
         if isinstance(leaf, Lines):
             if leaf.measure not in _GAPS:
                 return None
-            select = self._closures.select(leaf.where, initial=initial)
-            measured = self._closures.measure(leaf, initial=initial)
+            select = self.closures.select(leaf.where, initial=initial)
+            measured = self.closures.measure(leaf, initial=initial)
             return Gap(measured, need, said, _GAPS[leaf.measure], path, f"lines.{leaf.measure}", select)
         if leaf.fact == "cart.quantity":
             return Gap(lambda view: sum(view.quantities), need, said, True, path, leaf.fact, every)
@@ -262,7 +263,7 @@ class RuleCompiler:
 
     def _step(self, effect: Effect, initial: bool, path: str) -> Step:
         on = self._on(getattr(effect, "on", None), f"{path}.on")
-        select = self._closures.select(on, initial=initial)
+        select = self.closures.select(on, initial=initial)
         kind = effect.kind
         match effect:
             case PercentOff():
@@ -278,7 +279,7 @@ class RuleCompiler:
                 parts = [
                     (
                         part.quantity,
-                        self._closures.select(self._on(part.on, f"{path}.parts[{number}].on"), initial=initial),
+                        self.closures.select(self._on(part.on, f"{path}.parts[{number}].on"), initial=initial),
                     )
                     for number, part in enumerate(effect.parts)
                 ]
@@ -309,7 +310,7 @@ class RuleCompiler:
                 credits.append(self._credit(effect, initial, where))
             elif isinstance(effect, Multiply):
                 on = self._on(effect.on, f"{where}.on")
-                select = self._closures.select(on, initial=initial)
+                select = self.closures.select(on, initial=initial)
                 multiplies.append(MultiplyStep(effect.wallet, Fraction(effect.factor), select, on is None))
             elif isinstance(effect, IssueCoupon):
                 dues.append(DueStep(effect.kind, effect.template, effect.quantity))
@@ -323,7 +324,7 @@ class RuleCompiler:
         if (effect.points is None) is (effect.points_per_unit is None):
             raise _invalid(path, effect.kind, "points or points_per_unit 二选一")
         on = self._on(effect.on, f"{path}.on")
-        select = self._closures.select(on, initial=initial)
+        select = self.closures.select(on, initial=initial)
         return CreditStep(
             effect.wallet, effect.points, Fraction(effect.points_per_unit or 0), select, on is None, effect
         )
@@ -357,15 +358,6 @@ def _audience(audience: Audience | None) -> Iterable[Node]:
     if audience.experiment is not None:
         fact = f"member.arm.{audience.experiment}"
         yield Compare(fact, Op.KNOWN, True) if audience.arm is None else Compare(fact, Op.IS, audience.arm)
-
-
-def _leaves(node: Node, path: str) -> Iterable[tuple[Node, str]]:
-    """Yield the parts that must all hold."""
-    if not isinstance(node, All):
-        yield node, path
-        return
-    for number, part in enumerate(node.parts):
-        yield from _leaves(part, f"{path}.all[{number}]")
 
 
 def _falls(leaf: Node) -> bool:

@@ -47,12 +47,11 @@ class _Factor:
 
 @dataclass(frozen=True, slots=True)
 class _Combined:
-    """The factor of each line, and of the shipping, as numerators over one denominator; `over` are the lines (bits)."""
+    """The factor of each line, and of the shipping, as numerators over one denominator."""
 
     lines: Sequence[int]
     shipping: int
     denominator: int
-    factors: Sequence[_Factor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, 
                 rates.setdefault(credit.wallet, []).append((candidate, credit))
     for wallet, some in rates.items():
         mine = [_Factor(one, step, _bits(step.select(view))) for one, step in factors if step.wallet == wallet]
-        _earn_wallet(view, gauge, earned, wallet, _Sum(view, base, settings, some), mine)
+        _earn_wallet(gauge, earned, wallet, _Sum(view, base, settings, some), mine)
     for candidate in candidates:
         for credit in candidate.rule.credits:
             if credit.points is not None:
@@ -141,7 +140,7 @@ def _because(factors: Sequence[_Factor], lines: Sequence[Line], shipping: int) -
 
 def _combined(factors: Sequence[_Factor], count: int, settings: EarnSettings) -> _Combined:
     if not factors:
-        return _Combined([1] * count, 1, 1, factors)
+        return _Combined([1] * count, 1, 1)
     bottoms = [one.step.factor.denominator for one in factors]
     common = prod(bottoms) if settings.multipliers == "multiply" else lcm(*bottoms)
     known: dict[int, int] = {}
@@ -157,7 +156,7 @@ def _combined(factors: Sequence[_Factor], count: int, settings: EarnSettings) ->
             )
         lines.append(known[over])
     shipping = _numerator([one.step.factor for one in factors if one.step.everything], common, settings)
-    return _Combined(lines, shipping, common, factors)
+    return _Combined(lines, shipping, common)
 
 
 def _numerator(factors: Sequence[Fraction], common: int, settings: EarnSettings) -> int:
@@ -173,9 +172,7 @@ def _numerator(factors: Sequence[Fraction], common: int, settings: EarnSettings)
     return max(0, common + sum([top - common for top in tops]))
 
 
-def _earn_wallet(
-    view: View, gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors: Sequence[_Factor]
-) -> None:
+def _earn_wallet(gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors: Sequence[_Factor]) -> None:
     """Round once for the order, trim what limited factors add, then give each rate its part."""
     parts, denominator = rates.parts(factors)
     totals = [part.total() for part in parts]

@@ -12,6 +12,7 @@ from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.kernel.money import exponent
 from changke.modules.programs.rules.compiling import RuleCompiler, compile_lanes, zone_of
 from changke.modules.programs.rules.evaluating import evaluate, matches
+from changke.modules.programs.rules.explaining import Explanations
 from changke.modules.programs.rules.index import Index, Terms, numbers
 from changke.modules.programs.rules.limits import LimitRef, key
 from changke.modules.programs.rules.schedules import Calendar
@@ -40,7 +41,7 @@ class Engine:
         self.lanes = compile_lanes(program)
         compiler = RuleCompiler(program, self.lanes)
         compiled = _compiled(program, compiler)
-        self.sets = compiler.sets
+        self.explanations = Explanations(compiler.closures)
         self.earn_lane = compiler.earn_lane
         self.rules = tuple(rule for rule, _, _ in compiled)
         self.singles = tuple(Candidate(rule) for rule in self.rules)

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 from changke.kernel.money import exponent
 from changke.modules.programs.rules import lanes
 from changke.modules.programs.rules.answering import answer_coupons, explain_all
-from changke.modules.programs.rules.closures import Sets
 from changke.modules.programs.rules.earning import Base, Earned, earn
-from changke.modules.programs.rules.explaining import Reasons
+from changke.modules.programs.rules.explaining import Explanations, Reasons
 from changke.modules.programs.rules.hints import Near, NextStep, hints, only_gap
 from changke.modules.programs.rules.index import Index, numbers
 from changke.modules.programs.rules.limits import Gauge
@@ -52,7 +51,7 @@ class Compiled(Protocol):
     triggers: Triggers
     calendar: Calendar
     reads: frozenset[str]
-    sets: Sets
+    explanations: Explanations
     coupon_bits: dict[str, int]
     without_coupon: int
 
@@ -86,7 +85,7 @@ class _Run:
         self.request = request
         self.view = View(request, local, engine.reads)
         self.gauge = Gauge(request.used, situation, member_id, local)
-        self.reasons = Reasons(request, engine.zone, engine.sets)
+        self.reasons = Reasons(request, self.view, engine.zone, engine.explanations)
         self.till = Till(self.view, self.gauge, engine.version, engine.lanes, self.reasons)
         self.empty: set[Candidate] = set()
         self.live: Live = engine.calendar.at(situation.at, local)
@@ -171,19 +170,21 @@ class _Run:
         member = self.request.member
         if asked is None or tender is None or member is None or self.request.trigger != "cart":
             return
-        run, bit = self.view.run, 1 << lane.number
+        run, out = self.view.run, self.till.excluded.get(lane.number, 0)
         available = member.values.get(f"wallet.{tender.wallet}", 0)
         assert isinstance(available, int)
-        payable = [0 if self.till.excluded[index] & bit else amount for index, amount in enumerate(run)]
+        payable = [0 if out >> index & 1 else amount for index, amount in enumerate(run)]
         paid = pay(tender, asked, payable, available, self.unit)
         if paid.rejection is not None:
             self.till.rejections.append(paid.rejection)
         self.points, self.paid = paid.points, paid.lines
+        changed = 0
         for index, amount in enumerate(paid.lines):
             if amount:
                 run[index] -= amount
-                self.till.after[index].append((lane.lane.code, run[index]))
-                self.till.excluded[index] |= lane.excludes
+                self.till.after[index] = (*self.till.after[index], (lane.lane.code, run[index]))
+                changed |= 1 << index
+        self.till.exclude(lane, changed)
 
     # earning ----------------------------------------------------------------------------------------------------------
 
@@ -214,10 +215,10 @@ class _Run:
 
     def _base(self, lane: CompiledLane) -> Base:
         view, till = self.view, self.till
-        settings, bit = self.engine.program.earn, 1 << lane.number
+        settings, out = self.engine.program.earn, till.excluded.get(lane.number, 0)
         amounts = view.run if settings.on == "net" else till.gross
         lines = [
-            amount if line.earns and not till.excluded[index] & bit else 0
+            amount if line.earns and not out >> index & 1 else 0
             for index, (amount, line) in enumerate(zip(amounts, view.lines, strict=True))
         ]
         shipping = 0
@@ -305,7 +306,7 @@ def _results(run: _Run) -> tuple[tuple[LineResult, ...], Totals]:
             whole = 10_000 + rate if included else 10_000
             tax = (2 * net * rate + whole) // (2 * whole)
             taxes += tax
-        results.append(LineResult(line.line_id, start, tuple(after), net, points, left, tax))
+        results.append(LineResult(line.line_id, start, after, net, points, left, tax))
     payable, points = sum(view.run), sum(paid)
     shipping = request.cart.shipping_minor
     totals = Totals(

@@ -131,10 +131,10 @@ class CompiledGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledLane:
-    """A lane with its groups in the order they run, the lanes it excludes (bits) and the caps that count here."""
+    """A lane with its groups in the order they run, the lanes it excludes and the caps that count here."""
 
     number: int
     lane: Lane
     groups: tuple[CompiledGroup, ...]
-    excludes: int
+    excludes: tuple[int, ...]
     caps: tuple[CompiledCap, ...]

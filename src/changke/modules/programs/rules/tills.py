@@ -48,8 +48,8 @@ class Till:
         self.rejections: list[Rejection] = []
         self.stood: list[Candidate] = []
         self.missed: list[Near] = []
-        self.after: list[list[tuple[str, int]]] = [[] for _ in view.every]
-        self.excluded = [0] * view.count
+        self.after: list[tuple[tuple[str, int], ...]] = [()] * view.count
+        self.excluded: dict[int, int] = {}
         self.gross = view.start[:]
         self.greedy = False
         self.shipping_off = 0
@@ -65,24 +65,29 @@ class Till:
         self._lane = lane
         self._caps = lane.caps
         self.before_lane = self.view.run[:]
-        self.closed = self.view.closed
-        bit = 1 << lane.number
-        for index, lanes in enumerate(self.excluded):
-            if lanes & bit:
-                self.closed |= 1 << index
+        self.closed = self.view.closed | self.excluded.get(lane.number, 0)
         self.entry_closed = self.closed
 
     def close(self) -> None:
         """End a lane: note what it left of the lines it changed, and which lanes they take no part in from now on."""
         run, lane = self.view.run, self._lane
+        if run == self.before_lane:
+            return
         priced = lane.lane.kind in (LaneKind.PRICE, LaneKind.REDUCTION)
+        changed = 0
         for index, before in enumerate(self.before_lane):
             left = run[index]
             if left != before:
-                self.after[index].append((lane.lane.code, left))
-                self.excluded[index] |= lane.excludes
+                self.after[index] = (*self.after[index], (lane.lane.code, left))
+                changed |= 1 << index
                 if priced:
                     self.gross[index] -= before - left
+        self.exclude(lane, changed)
+
+    def exclude(self, lane: CompiledLane, lines: int) -> None:
+        """Keep lines (bits) that a lane changed out of the lanes it excludes."""
+        for number in lane.excludes:
+            self.excluded[number] = self.excluded.get(number, 0) | lines
 
     # trying -----------------------------------------------------------------------------------------------------------
 
@@ -313,12 +318,9 @@ class Till:
     def miss(self, candidate: Candidate) -> None:
         """Say that what a candidate asks does not hold now."""
         view, rule = self.view, candidate.rule
-        if candidate.failed:
-            self.rejections.append(self._reasons.of(rule, True, candidate.coupon, None if rule.initial else view.run))
-            return
-        gap = next((one.gap for one in rule.moving if not one.test(view)), None)
+        gap = None if candidate.failed else next((one.gap for one in rule.moving if not one.test(view)), None)
         if gap is None:
-            self.rejections.append(self._reasons.of(rule, True, candidate.coupon, None if rule.initial else view.run))
+            self.rejections.append(self._reasons.of(rule, True, candidate.coupon, running=True))
             return
         near = Near(candidate, gap, gap.have(view))
         self.rejections.append(near.rejection())
