@@ -22,6 +22,11 @@ def moment(text: str, at: time = NOON) -> datetime:
     return datetime.combine(date.fromisoformat(text), at, SHANGHAI).astimezone(UTC)
 
 
+def after(day: str) -> datetime:
+    """Right after what happened at noon of a day."""
+    return moment(day) + timedelta(microseconds=1)
+
+
 def tiers(*steps: tuple[str, int]) -> tuple[Tier, ...]:
     return tuple(Tier(code, Text(code, "级"), rank, Decimal(need)) for rank, (code, need) in enumerate(steps))
 

@@ -9,7 +9,7 @@ import pytest
 from changke.kernel.errors import Refusal
 from changke.modules.tiers import commands, queries
 from changke.modules.tiers.terms_definition import Immediate, SpendEachMonth, SpendWithin, Window
-from tests.tiers.conftest import bought, moment, new_member, yuan_set
+from tests.tiers.conftest import after, bought, moment, new_member, yuan_set
 
 
 def only_rules(*rules, **changes):
@@ -26,7 +26,7 @@ def test_reaching_the_threshold_raises_at_once_and_is_announced(shop, tx, anna):
     assert club.buys(anna, "2026-01-15", 999.99) == []
     (change,) = club.buys(anna, "2026-02-01", 0.01)
     assert (change.old, change.new, change.direction, change.reason) == ("basic", "silver", "up", "threshold")
-    assert change.at == moment("2026-02-01")
+    assert change.at == after("2026-02-01")
     assert club.tier(anna, "2026-01-31") == "basic"
     assert club.tier(anna) == "silver"
     tx.flush_announcements()
@@ -41,7 +41,7 @@ def test_case_18_the_order_that_crosses_the_threshold_is_paid_at_the_old_tier(sh
     club.buys(anna, "2026-01-15", 4900)
     order = moment("2026-02-01")
     (change,) = club.buys(anna, "2026-02-01", 300)
-    before = queries.standings(club.tx, [anna], tier_set="club", as_of=order - timedelta(microseconds=1))[anna]
+    before = queries.standings(club.tx, [anna], tier_set="club", as_of=order)[anna]
     assert before.tier == "silver"
     assert change.new == "gold"
     assert queries.standings(club.tx, [anna], tier_set="club", as_of=order + timedelta(seconds=1))[anna].tier == "gold"
@@ -73,7 +73,7 @@ def test_a_late_order_fills_the_month_that_was_missing(shop, anna):
     for day in ("2026-01-10", "2026-03-10"):
         club.buys(anna, day, 5000)
     (change,) = club.buys(anna, "2026-02-10", 5000, heard="2026-05-20")
-    assert change.at == moment("2026-03-10")
+    assert change.at == after("2026-03-10")
     assert club.tier(anna, "2026-03-09") == "basic"
 
 
@@ -83,7 +83,7 @@ def test_a_late_order_counts_on_its_own_day(shop, anna):
     )
     club.buys(anna, "2026-03-31", 600)
     assert club.buys(anna, "2026-01-31", 600, heard="2026-03-31") == []
-    assert club.buys(anna, "2026-03-01", 600, heard="2026-03-31")[0].at == moment("2026-03-31")
+    assert club.buys(anna, "2026-03-01", 600, heard="2026-03-31")[0].at == after("2026-03-31")
 
 
 def test_a_day_is_local(shop, anna):
@@ -119,8 +119,8 @@ def test_a_batch_is_the_same_as_one_after_the_other(shop, tx, anna):
     orders = [bought(anna, f"2026-01-{day:02}", 500) for day in range(1, 12)]
     changes = commands.record(tx, orders[::-1], at=moment("2026-02-01"))
     assert [(one.new, one.at) for one in changes] == [
-        ("silver", moment("2026-01-02")),
-        ("gold", moment("2026-01-10")),
+        ("silver", after("2026-01-02")),
+        ("gold", after("2026-01-10")),
     ]
     assert club.tier(anna, "2026-01-05") == "silver"
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from changke.modules.tiers.terms import BATCH_MAX, INVALID_TIER_SET, Contributio
 from changke.modules.tiers.terms_definition import WalletBasis
 
 _MOMENTS_MAX = 400
+_AFTER = timedelta(microseconds=1)  # what lifts a member is itself still paid at the old tier
 
 _Row = tuple[Contribution, str, date]
 
@@ -56,9 +57,9 @@ def _check_book(tier_set: TierSet, standing: Mapping[str, TierSet]) -> None:
 def record(tx: Tx, contributions: Sequence[Contribution], *, at: datetime) -> list[TierChange]:
     """Add what facts contribute and raise at once whom it raises; returns the changes of tier, in order per member.
 
-    A contribution counts once: the same fact again adds nothing. Nothing falls here. A member who rises does so at the
-    moment of the contribution that did it; a late one may bring that about for later ones. Unknown profiles and tier
-    sets count for nothing.
+    A contribution counts once: the same fact again adds nothing. Nothing falls here. A member who rises does so right
+    after the contribution that did it, which itself finds the old tier; a late one may bring that about for later
+    ones. Unknown profiles and tier sets count for nothing.
     """
     if len(contributions) > BATCH_MAX:
         raise Refusal(TOO_LARGE, field="contributions", have=len(contributions), need=BATCH_MAX)
@@ -119,7 +120,7 @@ def _raise(
     scale = Scale(tier_set)
     placer = placing.Placer(scale, held, at=at)
     for one_asked, sums in zip(asked, queries_sums.sums(tx, tier_set, asked, profiles, at=at), strict=True):
-        placer.climb(one_asked.member_id, scale.fit(sums, immediate=True), sums, moment=one_asked.moment)
+        placer.climb(one_asked.member_id, scale.fit(sums, immediate=True), sums, moment=one_asked.moment + _AFTER)
     return placer.save(tx)
 
 
