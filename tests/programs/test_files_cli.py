@@ -1,14 +1,17 @@
 """`changke program` as a person or a script meets it: folders in, versions out, every fault with its line."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from tests import conftest
 from typer.testing import CliRunner
 
 from changke.entry import cli, cli_program, console
+from changke.kernel import yaml_documents
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind")
@@ -91,3 +94,14 @@ def test_every_fault_has_its_file_its_line_and_both_languages(changke, tmp_path)
 def test_the_shipped_schemas_are_current():
     for name, text in cli_program.schema_texts().items():
         assert (PROGRAMS / "schema" / name).read_text("utf-8") == text, "run `changke program schema`"
+
+
+@pytest.mark.parametrize("path", sorted(PROGRAMS.glob("*/**/*.yaml")), ids=lambda path: str(path.relative_to(PROGRAMS)))
+def test_an_editor_finds_nothing_wrong_with_the_examples(path):
+    text = path.read_text("utf-8")
+    if "mappings" in path.parts:
+        return
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    schema = json.loads((path.parent / named.group(1)).resolve().read_text("utf-8"))
+    data = json.loads(json.dumps(yaml_documents.read(text).data, default=float))
+    assert list(jsonschema_rs.Draft202012Validator(schema).iter_errors(data)) == []
