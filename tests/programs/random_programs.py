@@ -34,12 +34,22 @@ STANDARD = {
 }
 
 
+THEMES = {
+    "mixed": ["price", "price", "best", "reduction", "coupon", "coupon", "shipping", "earn", "earn"],
+    "price": ["price", "price", "best", "reduction"],
+    "best": ["best", "best", "best", "reduction"],
+    "coupons": ["coupon", "coupon", "coupon", "price"],
+    "earn": ["earn", "earn", "earn", "earn", "coupon"],
+}
+
+
 class Maker:
     """Makes programmes and requests from a source of luck."""
 
     def __init__(self, luck):
         self.luck = luck
         self.standard = luck.random() < 0.3
+        self.theme = luck.choice(["mixed", "mixed", *THEMES])
         self.currency = luck.choice(["CNY", "CNY", "CNY", "JPY", "KWD"])
         self.grouped = luck.random() < 0.3
 
@@ -86,14 +96,14 @@ class Maker:
 
     def limit(self, of):
         luck = self.luck
-        most = {"discount": (100, 3000), "uses": (1, 3), "points": (5, 200), "quantity": (500, 4000)}[of]
+        most = {"discount": (100, 3000), "uses": (1, 3), "points": (1, 80), "quantity": (500, 4000)}[of]
         window = luck.choice(["order", "day", "week", "month", "quarter", "year", "ever"])
         per = luck.choice(["member", "program", "store"])
         return {"of": of, "max": luck.randint(*most), "window": window, "per": per}
 
     def rule(self, index):
         luck = self.luck
-        lane = luck.choice(["price", "price", "best", "reduction", "coupon", "coupon", "shipping", "earn", "earn"])
+        lane = luck.choice(THEMES[self.theme])
         rule = {"code": f"r{index}", "priority": luck.choice([0, 0, 1, 2])}
         rule |= getattr(self, f"in_{lane}")()
         if lane != "earn":
@@ -101,7 +111,7 @@ class Maker:
             rule["stacking"] = luck.choice(["common", "common", "common", "never", "always"])
             if lane == "price" and self.grouped and not self.standard:
                 rule["group"] = luck.choice([None, "g", "h"])
-        if self.chance(0.5):
+        if self.chance(0.4):
             rule["when"] = self.condition(2)
         if self.chance(0.15):
             rule["schedule"] = self.schedule()
@@ -158,13 +168,14 @@ class Maker:
             elif kind == "fixed":
                 earn.append(self.credit(points=luck.randint(1, 60)))
             elif kind == "multiply":
-                earn.append({"kind": "multiply", "factor": luck.choice(["2", "1.2", "0.5"]), "on": self.on()})
+                on = self.on() if self.chance(0.5) else None
+                earn.append({"kind": "multiply", "factor": luck.choice(["2", "1.2", "0.5"]), "on": on})
             else:
                 earn.append({"kind": "issue_coupon", "template": "ten", "quantity": luck.randint(1, 3)})
         return {"effects": earn, "trigger": {"kind": luck.choice(["order", "order", "cart"])}}
 
     def credit(self, **fields):
-        return {"kind": "credit", "wallet": self.luck.choice(["points", "points", "stars"])} | fields
+        return {"kind": "credit", "wallet": self.luck.choice(["points", "points", "points", "stars"])} | fields
 
     def shipping_off(self):
         return {"kind": "shipping_off"} | self.luck.choice([{}, {"off_minor": 300}, {"percent": 50}])
