@@ -16,6 +16,8 @@ from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.identity import commands as identity
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands as programs
+from changke.modules.programs import commands_committing as committing
+from changke.modules.programs import commands_sessions as sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ def make_edge(settings: Settings, database: Database, keyring: KeyRing, *, clock
         authenticate=identity.authenticate,
         decide=programs.decide,
         post=GroupCommit(database, lambda tx, requests: ledger.post(tx, requests, at=clock.now())).submit,
+        open_session=GroupCommit(
+            database, lambda tx, asked: sessions.open_sessions(tx, asked, at=clock.now(), keyring=keyring), batch_max=32
+        ).submit,
+        commit_session=GroupCommit(
+            database,
+            lambda tx, asked: committing.commit_sessions(tx, asked, at=clock.now(), keyring=keyring),
+            batch_max=32,
+        ).submit,
         claim=GroupCommit(database, lambda tx, claims: coupons.claim(tx, claims, at=clock.now())).submit,
         limiter=RateLimiter(per_second=settings.rate_limit_per_second),
     )

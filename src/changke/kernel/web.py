@@ -77,6 +77,8 @@ class Edge:
     authenticate: Authenticate
     decide: Any = None
     post: Any = None
+    open_session: Any = None
+    commit_session: Any = None
     claim: Any = None
     limiter: "RateLimiter" = field(default_factory=lambda: RateLimiter(per_second=1_000_000))
     known_keys: "KnownKeys" = field(default_factory=lambda: KnownKeys(seconds=5.0))

@@ -15,6 +15,7 @@ from changke.kernel.database import Tx
 from changke.kernel.ids import derived_id
 from changke.modules.activity import queries as activity
 from changke.modules.activity.terms import GUEST, Behaviour, Effect, Fact, OrderLine, OrderPlaced, OrderReturned
+from changke.modules.benefits.terms_coupons import GiveBack
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_deciding as deciding
 from changke.modules.programs import rules_facts, rules_threshold
@@ -238,7 +239,7 @@ class _Batch:
             self.counts.people.histories[order.profile_id], net, order.currency,
             at=order.occurred_at, zone=case.engine.zone,
         )  # fmt: skip
-        wave.give(case, evaluation, order.occurred_at)
+        wave.give(case, evaluation.credits, evaluation.due, order.occurred_at)
         if case.engine.program.tier_set:
             assert case.member_id is not None
             one = Contribution(order.fact_id, order.profile_id, order.occurred_at, spend_minor=net, orders=1)
@@ -283,7 +284,7 @@ class _Batch:
         evaluation, _ = self._evaluated(case, request)
         if one.once or evaluation.credits or evaluation.due:
             self._keep(case, request, evaluation, one.kind, 0, {})
-        wave.give(case, evaluation, one.occurred_at)
+        wave.give(case, evaluation.credits, evaluation.due, one.occurred_at)
 
     # returns ------------------------------------------------------------------------------------------------------
 
@@ -318,7 +319,7 @@ class _Batch:
     def _count_return(
         self, decided: Decided, engine: Engine, given: OrderReturned, less_minor: int, *, whole: bool, wave: Wave
     ) -> None:
-        wave.given_back.append(deciding.coupons_back(given, whole=whole))
+        wave.given_back[given.fact_id] = GiveBack(given.order_id, whole)
         if not less_minor:
             return
         rules_facts.note_return(

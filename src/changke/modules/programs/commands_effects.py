@@ -17,7 +17,7 @@ from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import terms as points
 from changke.modules.programs import events
 from changke.modules.programs.commands_batch import Case
-from changke.modules.programs.terms_evaluation import Credited, DueEffect, Evaluation
+from changke.modules.programs.terms_evaluation import Credited, DueEffect
 from changke.modules.tiers import commands as tiers
 from changke.modules.tiers.terms import Contribution, TierChange
 
@@ -35,7 +35,7 @@ class Wave:
     causes_of_issues: list[UUID] = field(default_factory=list)
     grants: list[terms_entitlements.Grant] = field(default_factory=list)
     causes_of_grants: list[UUID] = field(default_factory=list)
-    given_back: list[terms_coupons.GiveBack] = field(default_factory=list)
+    given_back: dict[UUID, terms_coupons.GiveBack] = field(default_factory=dict)
     contributions: list[Contribution] = field(default_factory=list)
     members: dict[UUID, UUID] = field(default_factory=dict)
     news: list[events.EffectsDue] = field(default_factory=list)
@@ -52,13 +52,13 @@ class Wave:
         """Add an effect to the answer."""
         self.effects.setdefault(cause, []).append(effect)
 
-    def give(self, case: Case, evaluation: Evaluation, occurred_at: datetime) -> None:
-        """Add what an evaluation gives a member: points, coupons, benefits, news."""
+    def give(self, case: Case, credits: Iterable[Credited], due: Iterable[DueEffect], occurred_at: datetime) -> None:
+        """Add what rules give a member: points, and coupons, benefits, news."""
         assert case.member_id is not None
-        for request in earns(case, evaluation.credits, occurred_at):
+        for request in earns(case, credits, occurred_at):
             self.post(case.fact_id, request)
-        for number, due in enumerate(evaluation.due):
-            self._owe(case, due, number, occurred_at)
+        for number, one in enumerate(due):
+            self._owe(case, one, number, occurred_at)
 
     def contribute(self, one: Contribution, member_id: UUID) -> None:
         """Add what a fact counts for in tiers."""
@@ -152,8 +152,7 @@ def apply(tx: Tx, wave: Wave) -> None:
         if told is not None:
             wave.tell(cause, told)
     _issue(tx, wave)
-    if wave.given_back:
-        coupons.give_back(tx, wave.given_back, at=wave.at)
+    _give_back(tx, wave)
     if wave.contributions:
         wave.changes = tiers.record(tx, wave.contributions, at=wave.at)
         _tell_changes(wave)
@@ -174,6 +173,15 @@ def _issue(tx: Tx, wave: Wave) -> None:
             wave.tell(cause, Effect("benefit_refused", {"benefit": wish.benefit, "code": right.refusal.code.code}))
         else:
             wave.tell(cause, Effect("benefit_granted", {"benefit": wish.benefit}))
+
+
+def _give_back(tx: Tx, wave: Wave) -> None:
+    if not wave.given_back:
+        return
+    outcomes = coupons.give_back(tx, list(wave.given_back.values()), at=wave.at)
+    for cause, outcome in zip(wave.given_back, outcomes, strict=True):
+        if isinstance(outcome, terms_coupons.Done) and outcome.coupon_ids:
+            wave.tell(cause, Effect("coupons_given_back", {"coupons": [str(one) for one in outcome.coupon_ids]}))
 
 
 def _tell_changes(wave: Wave) -> None:

@@ -33,8 +33,7 @@ def _view(row: Sequence[Any]) -> DecisionView:
         for one in credits:
             standing[one.wallet] = standing.get(one.wallet, 0) + one.points
     session = data.get("session")
-    return DecisionView(
-        *row[:9],
+    rest = (
         credits,
         standing,
         data.get("facts", {}),
@@ -42,6 +41,7 @@ def _view(row: Sequence[Any]) -> DecisionView:
         data.get("due", ()),
         UUID(session) if session else None,
     )
+    return DecisionView(*(*row[:9], *rest))
 
 
 def assignments(tx: Tx) -> dict[tuple[str, str], str]:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from changke.kernel.conditions.nodes import FactValue
 from changke.modules.activity.terms import OrderLine, OrderReturned
-from changke.modules.benefits.terms_coupons import GiveBack
 from changke.modules.ledger import terms as points
 from changke.modules.programs.rules.engine import Engine
 from changke.modules.programs.rules_facts import Catalogue, stored_line
@@ -209,8 +208,3 @@ def _on_orders(engine: Engine) -> frozenset[tuple[str, str]]:
         for rule in campaign.rules
         if rule.trigger.kind == "order"
     )
-
-
-def coupons_back(given: OrderReturned, *, whole: bool) -> GiveBack:
-    """Return what the coupons of an order hear of a return."""
-    return GiveBack(given.order_id, whole)

@@ -45,13 +45,13 @@ def lock_histories(tx: Tx, profile_ids: Iterable[UUID], *, wait: bool = True) ->
 def read_histories(tx: Tx, profile_ids: Sequence[UUID]) -> dict[UUID, History]:
     """Return the rows of profiles as they are, without a lock."""
     rows = tx.raw.execute(_HISTORY, (ids(profile_ids),)).fetchall()
-    return {row[0]: History(*row[:7], row[7] or {}) for row in rows}
+    return {row[0]: History(*(*row[:7], row[7] or {})) for row in rows}
 
 
 def _histories(tx: Tx, wanted: Sequence[UUID], wait: bool) -> dict[UUID, History]:
     lock = " ORDER BY profile_id FOR UPDATE" + ("" if wait else " SKIP LOCKED")
     rows = tx.raw.execute(_HISTORY + lock, (ids(wanted),)).fetchall()
-    return {row[0]: History(*row[:7], row[7] or {}) for row in rows}
+    return {row[0]: History(*(*row[:7], row[7] or {})) for row in rows}
 
 
 def save_histories(tx: Tx, histories: Iterable[History]) -> None:
@@ -126,7 +126,7 @@ def load_decisions(tx: Tx, places: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UU
         " JOIN programs.order_decision USING (profile_id, order_id)",
         (ids(profile for profile, _ in places), ids(order for _, order in places)),
     ).fetchall()
-    return {(row[0], row[1]): Decided(*row[:9], row[9] or {}, False) for row in rows}
+    return {(row[0], row[1]): Decided(*(*row[:9], row[9] or {}, False)) for row in rows}
 
 
 def save_decisions(tx: Tx, decisions: Iterable[Decided]) -> None:

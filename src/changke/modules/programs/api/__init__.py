@@ -1,5 +1,5 @@
 """HTTP routes of programmes."""
 
-from changke.modules.programs.api import decisions, versions
+from changke.modules.programs.api import decisions, evaluations, sessions, versions
 
-routers = (decisions.router, versions.router)
+routers = (evaluations.router, sessions.router, decisions.router, versions.router)
