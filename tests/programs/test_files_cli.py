@@ -10,8 +10,10 @@ import pytest
 from tests import conftest
 from typer.testing import CliRunner
 
-from changke.entry import cli, cli_program, console
+from changke.entry import cli_program, console, setup
 from changke.kernel import yaml_documents
+from changke.kernel.clock import SystemClock
+from changke.kernel.database import Database
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind")
@@ -19,15 +21,19 @@ SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind
 
 @pytest.fixture
 def changke(server_url, tmp_path, monkeypatch):
-    """Run `changke` in this process on a fresh database; returns what it said and its exit code."""
+    """Run `changke program` in this process on a fresh database; returns what it said and its exit code."""
     url = conftest.clone(server_url)
     for name, value in {"HOME": str(tmp_path / "home"), "DATABASE_URL": url, "LANGUAGE": "en"}.items():
         monkeypatch.setenv(f"CHANGKE_{name}", value)
     for spoken in (console.out, console.err):
         monkeypatch.setattr(spoken, "_width", 200)
 
+    database = Database(url)
+    setup.first_things(database, SystemClock())
+    database.close()
+
     def run(*arguments, **settings):
-        return CliRunner().invoke(cli.app, arguments, env=settings)
+        return CliRunner().invoke(cli_program.app, arguments, env=settings)
 
     yield run
     conftest.drop(server_url, url)
@@ -35,43 +41,39 @@ def changke(server_url, tmp_path, monkeypatch):
 
 def test_a_folder_is_planned_applied_exported_and_applied_again_without_a_change(changke, tmp_path):
     beauty = str(PROGRAMS / "beauty")
-    assert changke("seed").exit_code == 0
-    planned = changke("program", "plan", beauty)
+    planned = changke("plan", beauty)
     assert planned.exit_code == 2
     assert "+ campaigns.spring_launch" in planned.stdout
-    alone = changke("program", "apply", beauty, "--actor", "anna")
+    alone = changke("apply", beauty, "--actor", "anna")
     assert alone.exit_code == 2
     assert "someone else has to approve" in alone.stderr
-    assert "beauty version 1 is published" in changke("program", "apply", beauty, *SIGNED).stdout
+    assert "beauty version 1 is published" in changke("apply", beauty, *SIGNED).stdout
 
-    assert changke("program", "plan", beauty).exit_code == 0
+    assert changke("plan", beauty).exit_code == 0
     exported = tmp_path / "exported"
-    assert changke("program", "export", str(exported), "--program", "beauty").exit_code == 0
-    again = json.loads(changke("program", "apply", str(exported), *SIGNED, "--json").stdout)
+    assert changke("export", str(exported), "--program", "beauty").exit_code == 0
+    again = json.loads(changke("apply", str(exported), *SIGNED, "--json").stdout)
     assert (again["changes"], again["version"]["version"]) == ([], 1)
-    assert changke("program", "plan", str(exported)).stdout.splitlines()[0] == "nothing changes"
+    assert changke("plan", str(exported)).stdout.splitlines()[0] == "nothing changes"
 
 
 def test_a_change_is_shown_simulated_or_excused_and_rolled_back(changke, tmp_path):
-    assert changke("seed").exit_code == 0
     folder = tmp_path / "bowls"
     shutil.copytree(PROGRAMS / "restaurant", folder)
-    assert changke("program", "apply", str(folder), *SIGNED).exit_code == 0
+    assert changke("apply", str(folder), *SIGNED).exit_code == 0
     hours = folder / "campaigns" / "hours.yaml"
     hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percent: 20"), "utf-8")
-    assert (
-        "campaigns.hours.rules.late_lunch.effects[0].percent  15 → 20" in changke("program", "plan", str(folder)).stdout
-    )
-    refused = changke("program", "apply", str(folder), *SIGNED)
+    assert "campaigns.hours.rules.late_lunch.effects[0].percent  15 → 20" in changke("plan", str(folder)).stdout
+    refused = changke("apply", str(folder), *SIGNED)
     assert "no simulation report" in refused.stderr
-    assert changke("program", "apply", str(folder), *SIGNED, "--without-simulation", "five points").exit_code == 0
-    assert "15 → 20" in changke("program", "diff", "restaurant", "1", "2").stdout
+    assert changke("apply", str(folder), *SIGNED, "--without-simulation", "five points").exit_code == 0
+    assert "15 → 20" in changke("diff", "restaurant", "1", "2").stdout
 
-    paused = changke("program", "pause", "restaurant", "hours", "--actor", "ben", "--reason", "too cheap")
+    paused = changke("pause", "restaurant", "hours", "--actor", "ben", "--reason", "too cheap")
     assert "version 3 is published" in paused.stdout
-    back = changke("program", "rollback", "restaurant", "1", *SIGNED)
+    back = changke("rollback", "restaurant", "1", *SIGNED)
     assert "version 4 is published" in back.stdout
-    listed = json.loads(changke("program", "versions", "restaurant", "--json").stdout)
+    listed = json.loads(changke("versions", "restaurant", "--json").stdout)
     assert [one["state"] for one in listed] == ["published", "superseded", "superseded", "superseded"]
 
 
@@ -81,13 +83,13 @@ def test_every_fault_has_its_file_its_line_and_both_languages(changke, tmp_path)
     hours = folder / "campaigns" / "hours.yaml"
     hours.write_text(hours.read_text("utf-8").replace("percent: 15", "percnt: 15"), "utf-8")
     (folder / "rewards.yaml").write_text("rewards: [\n", "utf-8")
-    answer = changke("program", "validate", str(folder))
+    answer = changke("validate", str(folder))
     assert answer.exit_code == 1
     assert "campaigns/hours.yaml:15 misspelt_field" in answer.stdout
     assert "is percent meant?" in answer.stdout
     assert "rewards.yaml:2 invalid_yaml" in answer.stdout
-    assert "是否为 percent？" in changke("program", "validate", str(folder), CHANGKE_LANGUAGE="zh").stdout
-    faults = json.loads(changke("program", "validate", str(folder), "--json").stdout)["faults"]
+    assert "是否为 percent？" in changke("validate", str(folder), CHANGKE_LANGUAGE="zh").stdout
+    faults = json.loads(changke("validate", str(folder), "--json").stdout)["faults"]
     assert {(one["file"], one["line"]) for one in faults} >= {("campaigns/hours.yaml", 15), ("rewards.yaml", 2)}
 
 

@@ -6,10 +6,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from changke.kernel import audit
 from changke.kernel.errors import Refusal
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands_versions as versions
 from changke.modules.programs import queries_versions as queries
+from changke.modules.programs.queries_audit_versions import CHECKS
 from changke.modules.programs.rules import documents
 from changke.modules.programs.terms_versions import State
 
@@ -283,3 +285,14 @@ def test_every_step_is_announced(database):
         ]
     assert ("programs.version_published.v1", 1) in topics
     assert ("programs.version_moved.v1", "approved") in topics
+
+
+def test_the_audit_finds_what_went_past_the_verbs(shop):
+    assert audit.run(shop, CHECKS).holds
+    shop.raw.execute("UPDATE programs.version_step SET actor = 'nobody' WHERE new_state = 'approved'")
+    shop.raw.execute(
+        "UPDATE programs.version SET document = d, digest = encode(sha256(convert_to(d, 'UTF8')), 'hex')"
+        " FROM (SELECT replace(document, 'Asia/Shanghai', 'Mars/Olympus') AS d FROM programs.version) AS changed"
+    )
+    shop.raw.execute("UPDATE programs.version_step SET new_state = 'draft' WHERE new_state = 'published'")
+    assert len(audit.run(shop, CHECKS).broken) == 3

@@ -7,6 +7,7 @@ from changke.modules.benefits import queries_audit as benefits
 from changke.modules.identity import queries_audit as identity
 from changke.modules.ledger import queries_audit as ledger
 from changke.modules.programs import queries_audit as programs
+from changke.modules.programs import queries_audit_versions as program_versions
 from changke.modules.tiers import queries_audit as tiers
 
 
@@ -20,4 +21,5 @@ def every() -> list[Check]:
         *tiers.CHECKS,
         *benefits.CHECKS,
         *programs.CHECKS,
+        *program_versions.CHECKS,
     ]
