@@ -5,6 +5,8 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
 from changke.kernel.i18n import Text
@@ -19,6 +21,7 @@ from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import queries as wallets
 from changke.modules.ledger import terms as points
 from changke.modules.tiers import commands as tiers
+from changke.modules.tiers.events import TierChanged
 from changke.modules.tiers.terms import Contribution, TierSet
 from changke.modules.tiers.terms_definition import Dimension, ScoreBasis, Tier, Window
 
@@ -114,13 +117,15 @@ class Mall:
 
     def buys(self, who: UUID, yuan: int) -> None:
         """Spend so much; a tier that is reached is heard of as the worker would."""
-        fact = Contribution(uuid4(), who, self.at, spend_minor=yuan * 100, orders=1)
+        just_before = self.at - timedelta(seconds=1)
+        fact = Contribution(uuid4(), who, just_before, spend_minor=yuan * 100, orders=1)
         for change in tiers.record(self.tx, [fact], at=self.at):
             self.hears(who, change.old, change.new)
 
     def hears(self, who: UUID, old: str, new: str) -> None:
-        data = {"member_id": str(who), "tier_set": "club", "old": old, "new": new, "at": self.at.isoformat()}
-        reactions.on_tier_changed(self.tx, [Delivered("tiers.tier_changed.v1", 0, 1, data)], at=self.at)
+        news = TierChanged(new_id(), who, who, "club", old, new, "up", "spend", self.at, None)
+        delivered = Delivered(TierChanged.topic, 0, 1, orjson.loads(orjson.dumps(news)))
+        reactions.on_tier_changed(self.tx, [delivered], at=self.at)
 
     def use(self, who: UUID | None, benefit: str | None = "parking", *, key: str | None = None, **more):
         given = {"channel": "store", "occurred_at": self.at} | more

@@ -88,6 +88,10 @@ def test_a_new_matrix_holds_at_once(tx):
             "benefits.0",
         ),
         ({"benefits": (replace(WATER, claim_channels=("app",)), PARKING), "tiers": ()}, "benefits.0"),
+        (
+            {"benefits": (WATER, replace(PARKING, use=CouponEach("coupon", "nothing", Period.DAY))), "tiers": ()},
+            "benefits.1.use.template",
+        ),
     ],
 )
 def test_a_matrix_that_makes_no_sense_is_refused_with_its_place(tx, change, field):

@@ -9,6 +9,7 @@ from changke.kernel import audit
 from changke.kernel.database import Database
 from changke.kernel.errors import BUSY, Refusal
 from changke.modules.benefits import commands_cards_stored_value as cards
+from changke.modules.benefits import commands_entitlements as entitlements
 from changke.modules.benefits import commands_matrix, commands_uses, commands_uses_back
 from changke.modules.benefits import commands_rewards as rewards
 from changke.modules.benefits import commands_stored_value as stored_value
@@ -187,4 +188,43 @@ def test_a_card_is_loaded_and_spent_once(database, keyring):
 
     assert kinds(at_once(10, load)) == {"done": 1, "card_state": 9}
     assert kinds(at_once(10, pay)) == {"done": 3, "insufficient_stored_value": 7}
+    audited(database)
+
+
+def test_a_code_opens_one_door(database):
+    with database.transaction() as tx:
+        ladder(tx)
+        benefit = replace(PARKING, claim_needed=True, use=replace(PARKING.use, quota=40))
+        share = replace(matrix().base[1], quota=40)
+        commands_matrix.put_benefits(tx, matrix(benefits=(benefit,), base=(share,), tiers=()), at=NOON)
+        (anna,) = people(tx, 1)
+        claim = entitlements.claim(tx, [rights.Claim("c", anna, "parking", "app", NOON)], at=NOON)[0]
+
+    def use(number: int):
+        with database.transaction(lock_timeout_ms=60_000) as tx:
+            asked = rights.UseBenefit(f"u{number}", None, None, "store", NOON, code=claim.code)
+            asked = replace(asked, member_id=anna) if number % 2 else asked
+            return commands_uses.use(tx, [asked], at=NOON)[0]
+
+    assert kinds(at_once(20, use)) == {"done": 1, "claim_used": 19}
+    audited(database)
+
+
+def test_what_is_passed_around_in_circles_stays_what_it_was(database):
+    with database.transaction() as tx:
+        ladder(tx)
+        benefit = replace(PARKING, transferable="anyone", use=replace(PARKING.use, quota=10))
+        share = replace(matrix().base[1], quota=10)
+        commands_matrix.put_benefits(tx, matrix(benefits=(benefit,), base=(share,), tiers=()), at=NOON)
+        members = people(tx, 3)
+
+    def give(number: int):
+        source, target = members[number % 3], members[(number + 1 + number % 2) % 3]
+        with database.transaction(lock_timeout_ms=60_000) as tx:
+            asked = rights.TransferBenefit(f"t{number}", source, target, "parking", NOON)
+            return commands_uses_back.transfer(tx, [asked], at=NOON)[0]
+
+    assert kinds(at_once(60, give)) == {"done": 30, "quota_reached": 30}
+    with database.transaction() as tx:
+        assert sum(Mall.left(_Reader(tx), one) for one in members) == 30
     audited(database)

@@ -1,6 +1,6 @@
 """Rewards ordered with points and money: stock, limits, states, withdrawals."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -193,7 +193,8 @@ def test_for_gold_members_in_season_and_in_one_store(tx):
     from changke.modules.tiers import commands as tiers
     from changke.modules.tiers.terms import Contribution
 
-    tiers.record(tx, [Contribution(uuid4(), anna, mall.at, spend_minor=600_000, orders=1)], at=mall.at)
+    just_before = mall.at - timedelta(seconds=1)
+    tiers.record(tx, [Contribution(uuid4(), anna, just_before, spend_minor=600_000, orders=1)], at=mall.at)
     assert no(mall.order(anna, "robe", deliver_to="s2")) == ("reward_wrong_store", "s2", "s1")
     order_id = mall.order(anna, "robe", deliver_to="s1").order.order_id
     mall.to(anna, order_id, OrderState.PACKED)
@@ -204,13 +205,14 @@ def test_for_gold_members_in_season_and_in_one_store(tx):
 
 def test_what_needs_no_hands_is_delivered_as_it_is_paid(tx):
     kind = coupons.put_template(tx, template("ten-off"), at=day("2026-01-01")).template
+    ledger.install_wallet_types(tx, at=NOON)
+    stored_value.put_scheme(tx, Scheme("wallet", Text("Wallet", "钱包")), at=NOON)
     mall = Rewards(
         tx,
         Reward("song", Text("Song", "歌曲"), Digital("digital"), points=10),
         Reward("ten", Text("Ten off", "十元券"), AsCoupon("coupon", kind.code), points=100, money_minor=100),
         Reward("cash", Text("Fifty", "五十元"), AsStoredValue("stored_value", "wallet", 5_000), points=500),
     )
-    stored_value.put_scheme(tx, Scheme("wallet", Text("Wallet", "钱包")), at=NOON)
     anna = mall.member()
     assert mall.order(anna, "song").order.state is OrderState.DELIVERED
     due = mall.order(anna, "ten", quantity=2).order
@@ -263,11 +265,18 @@ def test_putting_the_same_reward_adds_nothing_and_keeps_the_stock(tx):
         {"tiers": ("gold",)},
         {"available_from": day("2026-04-01"), "available_until": day("2026-03-01")},
         {"available_from": datetime(2026, 3, 1)},
+        {"wallet": "gold_bars"},
+        {"fulfilment": AsCoupon("coupon", "nothing")},
+        {"fulfilment": AsStoredValue("stored_value", "nothing", 100)},
+        {"tier_set": "nobody"},
+        {"tier_set": "club", "tiers": ("platinum",)},
     ],
 )
 def test_rewards_that_make_no_sense_are_refused(tx, change):
     from dataclasses import replace
 
+    ladder(tx)
+    ledger.install_wallet_types(tx, at=NOON)
     with pytest.raises(Refusal) as caught:
         rewards.put_rewards(tx, [replace(MUG, **change)], at=datetime(2026, 3, 1, tzinfo=UTC))
     assert caught.value.code.code in ("invalid_reward", "unknown_currency")

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from changke.kernel.database import Tx
 from changke.kernel.errors import Refusal
+from changke.modules.benefits import queries_coupons as coupons
 from changke.modules.benefits import queries_matrix as queries
 from changke.modules.benefits import rules_matrix, store_matrix
 from changke.modules.benefits.terms_matrix import INVALID_MATRIX, Matrix, MatrixVersion
@@ -13,12 +14,14 @@ from changke.modules.tiers import queries as tiers
 def put_benefits(tx: Tx, matrix: Matrix, *, at: datetime) -> MatrixVersion:
     """Add a version of a matrix and return it with its number; the same again adds nothing.
 
-    Refuses `invalid_matrix`: what makes no sense, a tier nobody defined, a benefit whose code another matrix has.
+    Refuses `invalid_matrix`: what makes no sense, a tier or coupon template nobody defined, a benefit whose code stands in
+    another matrix.
     """
     rules_matrix.check(matrix)
     if matrix.tier_set is not None:
         ladder = tiers.tier_sets(tx).get(matrix.tier_set)
         rules_matrix.check_tiers(matrix, {one.code for one in ladder.tiers} if ladder else None)
+    rules_matrix.check_templates(matrix, coupons.templates(tx, rules_matrix.templates_of(matrix)).keys())
     store_matrix.lock_matrices(tx)
     standing = {one.matrix.code: one for one in queries.matrices(tx)}
     for other in standing.values():

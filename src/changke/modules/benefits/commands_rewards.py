@@ -16,15 +16,16 @@ from changke.kernel.ids import derived_id
 from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits import commands_stored_value as stored_value
 from changke.modules.benefits import events_rewards as events
+from changke.modules.benefits import queries_coupons, queries_stored_value, terms_coupons
 from changke.modules.benefits import queries_rewards as queries
 from changke.modules.benefits import rules_rewards as rules
 from changke.modules.benefits import store_rewards as store
-from changke.modules.benefits import terms_coupons
 from changke.modules.benefits import terms_rewards as terms
 from changke.modules.benefits.rules_entitlements import body_hash
 from changke.modules.benefits.terms_rewards import AsCoupon, AsStoredValue, OrderState, PaymentState, RewardOrder
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import commands as ledger
+from changke.modules.ledger import queries as wallet_types
 from changke.modules.ledger import terms as points
 from changke.modules.tiers import queries as tiers
 
@@ -39,11 +40,17 @@ def order_id_of(member_id: UUID, key: str) -> UUID:
 def put_rewards(tx: Tx, rewards: Sequence[terms.Reward], *, at: datetime) -> list[terms.RewardView]:
     """Add a version of each reward that differs from what stands; the same again adds nothing.
 
-    The stock of the first version is what there is then; later only `restock` changes it. Refuses `invalid_reward`.
+    The stock of the first version is what there is then; later only `restock` changes it. Refuses `invalid_reward`:
+    what makes no sense, and a wallet, template, scheme or tier nobody defined.
     """
     store.lock_rewards(tx)
     standing = queries.rewards(tx, codes=[one.code for one in rewards])
+    named = {one.fulfilment.template for one in rewards if isinstance(one.fulfilment, AsCoupon)}
+    wallets, templates = wallet_types.wallet_types(tx).keys(), queries_coupons.templates(tx, named).keys()
+    schemes = queries_stored_value.schemes(tx).keys()
+    ladders = {code: {tier.code for tier in ladder.tiers} for code, ladder in tiers.tier_sets(tx).items()}
     for one in map(rules.check, rewards):
+        rules.check_parts(one, wallets=wallets, templates=templates, schemes=schemes, ladders=ladders)
         known = standing.get(one.code)
         if known is None or known.reward != one:
             version = known.version + 1 if known else 1

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from changke.kernel.money import exponent
 from changke.modules.benefits import rules_reading as reading
-from changke.modules.benefits.terms_matrix import INVALID_MATRIX, Benefit, Matrix, Pass, Period, Share
+from changke.modules.benefits.terms_matrix import INVALID_MATRIX, Benefit, CouponEach, Matrix, Pass, Period, Share
 
 _MATRIX: TypeAdapter[Matrix] = TypeAdapter(Matrix)
 
@@ -47,6 +47,21 @@ def check_tiers(matrix: Matrix, known: Set[str] | None) -> None:
     faults = {
         "tier_set": f"no tier set {matrix.tier_set}" if known is None else None,
         "tiers": f"no tier {strangers[0]}" if strangers else None,
+    }
+    reading.hold(faults, INVALID_MATRIX)
+
+
+def templates_of(matrix: Matrix) -> set[str]:
+    """Return the coupon templates a matrix names."""
+    return {one.use.template for one in matrix.benefits if isinstance(one.use, CouponEach)}
+
+
+def check_templates(matrix: Matrix, known: Set[str]) -> None:
+    """Refuse a coupon benefit of a template that does not exist."""
+    faults = {
+        f"benefits.{place}.use.template": f"no coupon template {one.use.template}"
+        for place, one in enumerate(matrix.benefits)
+        if isinstance(one.use, CouponEach) and one.use.template not in known
     }
     reading.hold(faults, INVALID_MATRIX)
 

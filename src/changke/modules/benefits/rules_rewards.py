@@ -1,6 +1,6 @@
 """Pure decisions on rewards: what makes sense as data, who may order, how an order goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,16 @@ from changke.modules.benefits import rules_reading as reading
 from changke.modules.benefits import terms_rewards as terms
 from changke.modules.benefits.rules_entitlements import Bounds, bounds
 from changke.modules.benefits.terms_matrix import Period, TaxClass
-from changke.modules.benefits.terms_rewards import INVALID_REWARD, OrderState, PaymentState, PickUp, PlaceOrder, Reward
+from changke.modules.benefits.terms_rewards import (
+    INVALID_REWARD,
+    AsCoupon,
+    AsStoredValue,
+    OrderState,
+    PaymentState,
+    PickUp,
+    PlaceOrder,
+    Reward,
+)
 
 _REWARD: TypeAdapter[Reward] = TypeAdapter(Reward)
 ORDER_COLUMNS = ", ".join(one.name for one in fields(terms.RewardOrder))
@@ -72,6 +81,24 @@ def check(reward: Reward) -> Reward:
     }
     reading.hold(faults, INVALID_REWARD)
     return reward
+
+
+def check_parts(
+    reward: Reward, *, wallets: Set[str], templates: Set[str], schemes: Set[str], ladders: Mapping[str, Set[str]]
+) -> None:
+    """Refuse a reward that names a wallet, coupon template, scheme or tier nobody defined."""
+    how = reward.fulfilment
+    strangers = set(reward.tiers) - ladders.get(reward.tier_set or "", set())
+    faults = {
+        "wallet": f"no wallet type {reward.wallet}" if reward.wallet not in wallets else None,
+        "fulfilment.template": "no such coupon template"
+        if isinstance(how, AsCoupon) and how.template not in templates
+        else None,
+        "fulfilment.scheme": "no such scheme" if isinstance(how, AsStoredValue) and how.scheme not in schemes else None,
+        "tier_set": "no such tier set" if reward.tier_set is not None and reward.tier_set not in ladders else None,
+        "tiers": f"no tier {min(strangers)}" if strangers else None,
+    }
+    reading.hold(faults, INVALID_REWARD)
 
 
 def check_order(reward: Reward, asked: PlaceOrder, tier: str | None) -> None:
