@@ -14,8 +14,8 @@ from changke.modules.tiers import queries as tiers
 def put_benefits(tx: Tx, matrix: Matrix, *, at: datetime) -> MatrixVersion:
     """Add a version of a matrix and return it with its number; the same again adds nothing.
 
-    Refuses `invalid_matrix`: what makes no sense, a tier or coupon template nobody defined, a benefit whose code stands in
-    another matrix.
+    Refuses `invalid_matrix`: what makes no sense, a tier or coupon template nobody defined, a benefit of another
+    matrix.
     """
     rules_matrix.check(matrix)
     if matrix.tier_set is not None:
