@@ -1,7 +1,7 @@
 """A batch of coupon uses on its way: what is locked, what was decided, what has to be written."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -31,6 +31,7 @@ class Batch:
     kinds: dict[str, Template] = field(default_factory=dict)
     coupons: dict[CouponKey, Coupon] = field(default_factory=dict)
     uses: dict[tuple[CouponKey, UUID], CouponUse] = field(default_factory=dict)
+    by_order: dict[tuple[CouponKey, UUID], CouponUse] = field(default_factory=dict)
     members: dict[UUID, UUID] = field(default_factory=dict)
     sums: dict[TallyKey, tuple[int, int]] = field(default_factory=dict)
     deltas: dict[TallyKey, tuple[int, int]] = field(default_factory=dict)
@@ -48,8 +49,7 @@ class Batch:
 
     def use_of_order(self, coupon: Coupon, order_id: UUID) -> CouponUse | None:
         """Return what an order had of a coupon."""
-        found = (one for (key, _), one in self.uses.items() if key == coupon.key and one.order_id == order_id)
-        return next(found, None)
+        return self.by_order.get((coupon.key, order_id))
 
     def who(self, coupon: Coupon, member_id: UUID | None) -> UUID | None:
         """Return the profile a use counts for: the owner's, or that of the member who brings a code for everybody."""
@@ -84,10 +84,17 @@ class Batch:
             store.Entry(coupon.key, coupon.version, kind, coupon.state, coupon.reserved, coupon.used, reference)
         )
 
+    def know_use(self, use: CouponUse) -> None:
+        """Keep a use in mind."""
+        key = (use.profile_id, use.coupon_id)
+        self.uses[key, use.use_id] = use
+        if use.order_id is not None:
+            self.by_order[key, use.order_id] = use
+
     def put_use(self, use: CouponUse) -> None:
         """Keep a use that is new or changed."""
-        place = ((use.profile_id, use.coupon_id), use.use_id)
-        self.uses[place] = self.changed_uses[place] = use
+        self.know_use(use)
+        self.changed_uses[(use.profile_id, use.coupon_id), use.use_id] = use
 
     def count_use(self, coupon: Coupon, kind: Template, use: CouponUse, profile: UUID | None) -> None:
         """Count a use that was just taken, where the template has limits."""
@@ -127,10 +134,11 @@ class Batch:
 
     def save(self, tx: Tx) -> None:
         """Write what was decided and announce it."""
-        store.change_coupons(tx, list(self.changed.values()))
-        store.save_uses(tx, list(self.changed_uses.values()))
-        store.count(tx, self.deltas)
-        store.add_entries(tx, self.entries, actor=self.actor, at=self.at)
+        with store.together(tx, len(self.entries)):
+            store.change_coupons(tx, list(self.changed.values()))
+            store.save_uses(tx, list(self.changed_uses.values()))
+            store.count(tx, self.deltas)
+            store.add_entries(tx, self.entries, actor=self.actor, at=self.at)
         store.give_stock_back(tx, self.recycled)
         tx.announce(*self.news)
 
@@ -148,12 +156,15 @@ def lane_of(coupon: Coupon, use: CouponUse | None = None) -> UUID:
 # loading -------------------------------------------------------------------------------------------------------------
 
 
-def lock(tx: Tx, keys: Iterable[CouponKey], *, at: datetime, actor: str) -> Batch:
-    """Lock coupons and find their templates."""
-    batch = Batch(at, actor)
+def lock(
+    tx: Tx, keys: Iterable[CouponKey], *, at: datetime, actor: str, kinds: Mapping[str, Template] | None = None
+) -> Batch:
+    """Lock coupons and find their templates, where they are not known before."""
+    batch = Batch(at, actor, dict(kinds or {}))
     batch.coupons = store.lock_coupons(tx, keys)
-    kinds = queries.templates(tx, {one.template for one in batch.coupons.values()})
-    batch.kinds = {code: one.template for code, one in kinds.items()}
+    unknown = {one.template for one in batch.coupons.values()} - batch.kinds.keys()
+    if unknown:
+        batch.kinds |= {code: one.template for code, one in queries.templates(tx, unknown).items()}
     return batch
 
 
@@ -172,7 +183,10 @@ def lock_presented(
     the way.
     """
     found = _owned(tx, [codes.read_code(one.code) for one in asked], at=at, actor=actor)
-    batch = lock(tx, {one.owner for one in found.values() if one.owner}, at=at, actor=actor)
+    kinds = {
+        code: one.template for code, one in queries.templates(tx, {one.template for one in found.values()}).items()
+    }
+    batch = lock(tx, {one.owner for one in found.values() if one.owner}, at=at, actor=actor, kinds=kinds)
     presented: list[Coupon | Refusal] = []
     for one in asked:
         place = found.get(codes.read_code(one.code) or "")
@@ -183,7 +197,8 @@ def lock_presented(
         else:
             presented.append(batch.coupons[place.owner])
     asking = {one.member_id for one in asked if one.member_id}
-    batch.members = identity.members_of(tx, {one.profile_id for one in batch.coupons.values()} | asking)
+    people = ({one.profile_id for one in batch.coupons.values()} | asking) - {NOBODY}
+    batch.members = identity.members_of(tx, people) if people else {}
     _load_uses(tx, batch, sessions, orders)
     _load_counts(tx, batch, asked, presented)
     full = [one.key for one in batch.coupons.values() if one.is_full and one.reserved]
@@ -213,7 +228,7 @@ def _owned(tx: Tx, read: Sequence[str | None], *, at: datetime, actor: str) -> d
 def _load_uses(tx: Tx, batch: Batch, sessions: Sequence[UUID], orders: Sequence[UUID]) -> None:
     for use in store.uses_of(tx, sessions=sessions, orders=orders):
         if (use.profile_id, use.coupon_id) in batch.coupons:
-            batch.uses[(use.profile_id, use.coupon_id), use.use_id] = use
+            batch.know_use(use)
 
 
 def _load_counts(tx: Tx, batch: Batch, asked: Sequence[Asked], presented: Sequence[Coupon | Refusal]) -> None:

@@ -76,9 +76,10 @@ def _put_public(tx: Tx, template: Template, *, at: datetime, actor: str) -> None
     starts, expires = rules.valid_span(template, at)
     batch = batches.lock(tx, [key], at=at, actor=actor)
     coupon = batch.coupons.get(key)
+    taken = coupon.template != template.code if coupon else False
+    if taken or (coupon is None and not store_codes.add_owned(tx, template.code, {template.public_code: key})):
+        raise Refusal(TEMPLATE_INVALID, field="public_code", reason=f"{template.public_code} is taken")
     if coupon is None:
-        if not store_codes.add_owned(tx, template.code, {template.public_code: key}):
-            raise Refusal(TEMPLATE_INVALID, field="public_code", reason=f"{template.public_code} is taken")
         uses = rules.uses_of(template)
         coupon = Coupon(*key, template.code, template.public_code, State.ISSUED, uses, 1, at, starts, expires)
         store.add_coupons(tx, [coupon])

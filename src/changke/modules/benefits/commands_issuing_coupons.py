@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from changke.kernel.database import Tx
@@ -115,9 +116,14 @@ def _give_wave(
     return answers | _save(tx, giving, claimed=claimed, actor=actor)
 
 
+@lru_cache(maxsize=8_192)
+def _id_of_key(key: str) -> UUID:
+    return derived_id("coupon_issue", key)
+
+
 def issue_id(one: Issue) -> UUID:
     """Return the id of an issue: the same for the same key."""
-    return derived_id("coupon_issue", one.key)
+    return _id_of_key(one.key)
 
 
 def coupon_id(issue: UUID, number: int) -> UUID:
@@ -194,13 +200,14 @@ def _save(tx: Tx, giving: _Giving, *, claimed: bool, actor: str) -> dict[int, Ou
     written: dict[UUID, str] = {}
     for code, coupons in by_kind.items():
         written |= _give_codes(tx, giving.kinds[code], giving.stocks[code], coupons)
-    store.move_stock(tx, [giving.stocks[code] for code in by_kind])
-    store.count(tx, giving.deltas)
     every = [one for coupons in by_kind.values() for one in coupons]
     references = {one.coupon_id: giving.granted[place].key for place, coupons in made.items() for one in coupons}
-    store.add_coupons(tx, every)
     entries = [store.Entry(one.key, 1, "issued", one.state, 0, 0, references[one.coupon_id]) for one in every]
-    store.add_entries(tx, entries, actor=actor, at=giving.at)
+    with store.together(tx, len(every)):
+        store.move_stock(tx, [giving.stocks[code] for code in by_kind])
+        store.count(tx, giving.deltas)
+        store.add_coupons(tx, every)
+        store.add_entries(tx, entries, actor=actor, at=giving.at)
     tx.announce(*(issued_news(one, "claimed" if claimed else "issued", at=giving.at) for one in every))
     return {
         place: Done(

@@ -110,7 +110,7 @@ def check_template(template: Template) -> Template:
         raise _invalid("uses", "the uses of a public code are its stock")
     if everybodys and (template.claim or template.transfers_max or template.per_member.issue):
         raise _invalid("kind", "a code for everybody is not claimed, issued or handed on")
-    if template.barcode is Symbology.EAN13 and not template.member_only and template.kind is CodeKind.PERSONAL:
+    if template.barcode is Symbology.EAN13 and not template.member_only and template.kind is not CodeKind.PUBLIC:
         raise _invalid("member_only", "an EAN-13 code can be guessed: it needs its member beside it")
     return template
 

@@ -1,9 +1,10 @@
 """Locks and writes of coupons. Everybody locks in one order: coupons, then tallies, then stock, each by its key."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from changke.kernel.database import Tx
@@ -17,6 +18,7 @@ COUPON_COLUMNS = (
 USE_COLUMNS = (
     "profile_id, coupon_id, use_id, user_id, session_id, order_id, state, until, used_at, day, value_minor, currency"
 )
+FEW = 64
 _PREFIXED = {name: ", ".join(f"{name}.{one}" for one in COUPON_COLUMNS.split(", ")) for name in ("c",)}
 
 
@@ -157,12 +159,17 @@ def lock_tallies(tx: Tx, anchors: Iterable[tuple[UUID, str]]) -> None:
 def count(tx: Tx, deltas: Mapping[tuple[UUID, str, str], tuple[int, int]]) -> None:
     """Add (issued, used) to the tallies of (profile, template, day)."""
     ordered = sorted((key, delta) for key, delta in deltas.items() if any(delta))
-    if ordered:
+    more = [(*key, *delta) for key, delta in ordered if min(delta) >= 0]
+    less = [(*key, *delta) for key, delta in ordered if min(delta) < 0]
+    if more:
         tx.raw.execute(
-            "INSERT INTO benefits.coupon_tally AS t (profile_id, template, day) SELECT profile_id, template, day"
-            " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (profile_id, template, day) ON CONFLICT DO NOTHING",
-            _columns([key for key, _ in ordered]),
+            "INSERT INTO benefits.coupon_tally AS t (profile_id, template, day, issued, used)"
+            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])"
+            " ON CONFLICT (profile_id, template, day)"
+            " DO UPDATE SET issued = t.issued + excluded.issued, used = t.used + excluded.used",
+            _columns(more),
         )
+    if less:  # what is taken back was counted before, so its row is there
         tx.raw.execute(
             "WITH n AS MATERIALIZED (SELECT profile_id, template, day, d.issued, d.used FROM benefits.coupon_tally t"
             " JOIN unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])"
@@ -170,7 +177,7 @@ def count(tx: Tx, deltas: Mapping[tuple[UUID, str, str], tuple[int, int]]) -> No
             " ORDER BY profile_id, template, day FOR UPDATE OF t)"
             " UPDATE benefits.coupon_tally t SET issued = t.issued + n.issued, used = t.used + n.used FROM n"
             " WHERE (t.profile_id, t.template, t.day) = (n.profile_id, n.template, n.day)",
-            _columns([(*key, *delta) for key, delta in ordered]),
+            _columns(less),
         )
 
 
@@ -203,9 +210,11 @@ def lock_expiring(tx: Tx, *, at: datetime, limit: int) -> list[Coupon]:
 
 def add_coupons(tx: Tx, coupons: Sequence[Coupon]) -> None:
     """Insert new coupons."""
-    tx.copy(
+    _add(
+        tx,
         "benefits.coupon",
         COUPON_COLUMNS.split(", "),
+        "uuid uuid text text text bigint bigint timestamptz timestamptz timestamptz bigint bigint bool bool int text",
         [
             (one.profile_id, one.coupon_id, one.template, one.code, one.state.value, one.uses_max, one.version,
              one.issued_at, one.starts_at, one.expires_at, one.reserved, one.used, one.claimed, one.recycled,
@@ -253,10 +262,12 @@ def change_coupons(tx: Tx, coupons: Sequence[Coupon]) -> None:
 
 def add_entries(tx: Tx, entries: Sequence[Entry], *, actor: str, at: datetime) -> None:
     """Write the journal."""
-    tx.copy(
+    _add(
+        tx,
         "benefits.coupon_entry",
         ("profile_id", "coupon_id", "version", "kind", "state_after", "reserved_after", "used_after", "recorded_at",
          "actor", "reference"),
+        "uuid uuid bigint text text bigint bigint timestamptz text text",
         [
             (*one.coupon, one.version, one.kind, one.state.value, one.reserved, one.used, at, actor, one.reference)
             for one in entries
@@ -330,6 +341,20 @@ def use_of(row: Sequence[Any]) -> CouponUse:
     values = list(row)
     values[6] = UseState(values[6])
     return CouponUse(*values)
+
+
+def _add(tx: Tx, table: LiteralString, columns: Sequence[str], types: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows: a few by a statement that can go with others, many by COPY."""
+    if len(rows) > FEW:
+        tx.copy(table, columns, rows)
+    elif rows:
+        arrays = ", ".join(f"%s::{one}[]" for one in types.split())
+        tx.raw.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})", _columns(rows))
+
+
+def together(tx: Tx, rows: int) -> AbstractContextManager[object]:
+    """Let the writes inside go to the database in one trip, where they are few; nothing inside may read."""
+    return tx.raw.pipeline() if rows <= FEW else nullcontext()
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
