@@ -26,7 +26,7 @@ _SHOWN_MAX = 80
 INVALID_DOCUMENT = RefusalCode(
     "invalid_document",
     422,
-    Text("{count} faults in the document; the first: {first_en}", "文档有 {count} 处错误；第一处：{first_zh}"),
+    Text("{count} faults in the document; the first: {first}", "文档有 {count} 处错误；第一处：{first}"),
 )
 UNKNOWN_FIELD = RefusalCode(
     "foreign_field", 422, Text("{field} is not a field here; known: {need}", "此处没有字段 {field}；可用：{need}")
@@ -51,11 +51,12 @@ class Faulty(Refusal):
     def __init__(self, faults: Sequence[Refusal]) -> None:
         assert faults, "somebody says no without a reason"
         first = faults[0]
-        super().__init__(
-            INVALID_DOCUMENT, field=first.field, have=first.have, need=first.need,
-            count=len(faults), first_en=first.say("en"), first_zh=first.say("zh-CN"),
-        )  # fmt: skip
+        super().__init__(INVALID_DOCUMENT, field=first.field, have=first.have, need=first.need, count=len(faults))
         self.faults = tuple(faults[:FAULTS_MAX])
+
+    def say(self, locale: Locale) -> str:
+        """Return how many faults there are, and the first."""
+        return self.code.text.say(locale, count=len(self.faults), first=self.faults[0].say(locale))
 
     def at(self, prefix: str) -> "Faulty":
         """Return the same faults with their paths under `prefix`."""

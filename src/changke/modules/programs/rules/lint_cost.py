@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 
 from changke.kernel.conditions.analysis import cost
 from changke.kernel.conditions.nodes import All, Compare, Node, Op
@@ -43,8 +44,8 @@ def unbounded(program: Program, rules: Iterable[Place]) -> Findings:
             match effect:
                 case Credit() if effect.points is not None and not _held(one, "points"):
                     if kind in (*_REPEATED, "order", "cart", "schedule"):
-                        severity = "error" if kind in _REPEATED else "warning"
-                        yield say(severity, "unlimited_credit", path, points=effect.points, trigger=kind)
+                        said = _error if kind in _REPEATED else _warning
+                        yield said("unlimited_credit", path, points=effect.points, trigger=kind)
                 case IssueCoupon() | GrantBenefit() if kind in _REPEATED and not _held(one, "uses"):
                     what = effect.template if isinstance(effect, IssueCoupon) else effect.benefit
                     yield say("error", "unlimited_gift", path, what=what)
@@ -52,6 +53,9 @@ def unbounded(program: Program, rules: Iterable[Place]) -> Findings:
                     yield say("warning", "unlimited_gift", path, what=effect.sku)
                 case PercentOff() | Reduction() if _percent(effect) > _DEEP and not _capped(program, one, effect):
                     yield say("warning", "deep_discount", path, percent=_percent(effect))
+
+
+_error, _warning = partial(say, "error"), partial(say, "warning")
 
 
 def _held(one: Place, of: str) -> bool:
