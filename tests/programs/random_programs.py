@@ -61,7 +61,9 @@ class Maker:
     def program(self):
         luck = self.luck
         rules = [self.rule(index) for index in range(luck.randint(1, 7))]
-        fields = {"campaign": {"limits": [self.limit("discount")]} if self.chance(0.2) else {}}
+        campaign = {"limits": [self.limit(luck.choice(["discount", "uses", "points"]))]} if self.chance(0.2) else {}
+        campaign |= {"audience": self.audience()} if self.chance(0.1) else {}
+        fields = {"campaign": campaign}
         if not self.standard:
             fields["lanes"] = [self.lane(lane) for lane in LANES]
         if self.chance(0.3):
@@ -72,7 +74,9 @@ class Maker:
             "rounding": luck.choice(["floor", "floor", "half_up"]),
             "multipliers": luck.choice(["multiply", "add", "highest"]),
         }
-        fields["points_tender"] = {"cap_percent": luck.choice([100, 50, 33]), "multiple": luck.choice([1, 10])}
+        tender = {"cap_percent": luck.choice([100, 50, 33]), "multiple": luck.choice([1, 10])}
+        tender |= {"minimum": luck.choice([0, 0, 100]), "points_per_unit": luck.choice([100, 100, 150, 30])}
+        fields["points_tender"] = None if self.chance(0.1) else tender
         return program(*rules, currency=self.currency, sets={"dairy_skus": ["milk", "butter"]}, **fields)
 
     def lane(self, lane):
@@ -81,11 +85,14 @@ class Maker:
             if self.grouped:
                 more["groups"] = [{"code": "g", "mode": "first", "priority": 1}, {"code": "h", "mode": "stackable"}]
             more["exclusive_max"] = self.luck.choice([1, 2])
+            if self.chance(0.15):
+                more["reads"] = "initial"
             if self.chance(0.3):
                 more["excludes"] = self.luck.choice([["reduction"], ["coupon"], ["reduction", "coupon"], ["earn"]])
             return lane | more
-        if lane["code"] in ("reduction", "coupon") and self.chance(0.3):
-            return lane | {"reads": "initial"}
+        if lane["code"] in ("reduction", "coupon", "shipping"):
+            mode = self.luck.choice(["stackable", "stackable", "stackable", "first", "best_for_member"])
+            return lane | {"mode": mode, "reads": self.luck.choice(["discounted", "discounted", "initial"])}
         return lane
 
     def cap(self):
@@ -106,9 +113,11 @@ class Maker:
         lane = luck.choice(THEMES[self.theme])
         rule = {"code": f"r{index}", "priority": luck.choice([0, 0, 1, 2])}
         rule |= getattr(self, f"in_{lane}")()
-        if lane != "earn":
+        rule["stacking"] = luck.choice(["common", "common", "common", "never", "always"])
+        if lane == "earn":
+            rule["stacking"] = luck.choice(["common", "common", "common", "common", "common", "never", "always"])
+        else:
             rule["lane"] = STANDARD[lane] if self.standard else lane
-            rule["stacking"] = luck.choice(["common", "common", "common", "never", "always"])
             if lane == "price" and self.grouped and not self.standard:
                 rule["group"] = luck.choice([None, "g", "h"])
         if self.chance(0.4):

@@ -114,7 +114,7 @@ def _orders(
         after, rejection = attempt(setting, lane, state, candidate)
         if rejection is None:
             yield from _orders(setting, lane, after, [*others[:index], *others[index + 1 :]], pool)
-    for subset in _consistent(lane, state, pool):
+    for subset in _sets(setting, lane, state, pool):
         after = _pool(setting, lane, state, subset)
         if len(after.standing) > len(state.standing):
             yield from _orders(setting, lane, after, others, ())
@@ -125,7 +125,7 @@ def _climb(
 ) -> Iterator[State]:
     """Yield what taking the best next one again and again comes to."""
     entry = state
-    for subset in [*_consistent(lane, state, pool), ()]:
+    for subset in [*_sets(setting, lane, state, pool), ()]:
         now, left = _pool(setting, lane, state, subset), list(others)
         while True:
             yield now
@@ -338,8 +338,16 @@ def _line_wise(candidate: Candidate) -> bool:
     )
 
 
-def _consistent(lane: Lane, state: State, pool: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
-    """Yield the largest sets that may stand together beside what stands."""
+def _sets(setting: Setting, lane: Lane, state: State, pool: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """Yield the largest sets that may stand beside what stands; all their parts where a campaign counts uses."""
+    shared = any("//" in bound.id for one in pool for bound in bounds.bounds_of(setting, one, "uses"))
+    for least in _largest(lane, state, pool):
+        yield least
+        for count in range(len(least)) if shared else ():
+            yield from combinations(least, count)
+
+
+def _largest(lane: Lane, state: State, pool: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
     always = [one for one in pool if one.rule.stacking is Stacking.ALWAYS]
     commons = [one for one in pool if one.rule.stacking is Stacking.COMMON]
     nevers = [one for one in pool if one.rule.stacking is Stacking.NEVER]
@@ -370,6 +378,8 @@ def _pool(setting: Setting, lane: Lane, state: State, pool: Sequence[Candidate])
         won = [winner == index for winner in winners]
         offs = tuple(off if mine else 0 for off, mine in zip(wanted.offs, won, strict=True))
         kept = tuple(quantity if off else 0 for quantity, off in zip(wanted.quantities, offs, strict=True))
+        if candidate not in stood and bounds.uses_left(setting, after, candidate):
+            continue
         did, _ = take_off(setting, lane, after, candidate, effect, Cut(offs, kept))
         if did and candidate not in stood:
             stood.append(candidate)
