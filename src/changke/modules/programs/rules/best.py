@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from changke.modules.programs.rules import sharing
 from changke.modules.programs.rules.outcomes import Outcome
 from changke.modules.programs.rules.pool import Pool, Restricted
 from changke.modules.programs.rules.shapes import COMMON, NEVER, Candidate
@@ -20,7 +21,8 @@ EXACT_MAX = 8
 NODES_MAX = 20_000
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
-Key = tuple[int, int, int, int, tuple[datetime, ...]]
+Codes = tuple[tuple[str, str, str], ...]
+Key = tuple[int, int, int, int, tuple[datetime, ...], Codes]
 _POOL = -1
 
 
@@ -30,27 +32,74 @@ def per_line(till: Till, standing: Standing, candidates: Sequence[Candidate]) ->
     others = [one for one in candidates if not one.rule.alone]
     pool = Pool(till, standing, alone)
     outcomes = _possible(till, standing, others)
-    if outcomes or pool.exclusive:
-        _choose(till, standing, [one.candidate for one in outcomes], pool)
-    else:
-        pool.stand(standing, 0)
+    if not outcomes and not pool.exclusive:
+        pool.stand(standing, 0, later=False)
+    elif not (pool.simple and _share(till, standing, outcomes, pool)):
+        _choose(till, standing, outcomes, pool)
     pool.tell(standing)
+
+
+def _share(till: Till, standing: Standing, outcomes: Sequence[Outcome], pool: Pool) -> bool:
+    """Share lines between whole rules and the pool; answers whether thresholds let it be.
+
+    They do when all hold in turn, or when the pool, whose thresholds hold at the start, goes first and the others still
+    hold in the end: each has lines of its own, so the amounts are the same.
+    """
+    rules = [one.candidate.rule for one in outcomes]
+    if any(rule.turning or rule.stacking == NEVER or rule.earns or rule.gift_pieces for rule in rules):
+        return False
+    mark, kept = till.mark(), standing.mark()
+    stood: set[Candidate] = set()
+    in_turn = True
+    for component in _components(till, outcomes, strict=False):
+        members = sorted((one.candidate for one in component), key=_codes)
+        lines = 0
+        for one in component:
+            lines |= _covered(till, one)
+        if len(members) > EXACT_MAX:
+            till.greedy, way = True, sharing.by_gain(till, members, pool)
+        else:
+            search = sharing.Sharing(till, standing, members, pool, lines)
+            way = search.run()
+            till.greedy = till.greedy or search.nodes > sharing.NODES_MAX
+        for candidate, reserved in way.steps:
+            in_turn = in_turn and till.holds(candidate.rule)
+            outcome = till.attempt(candidate, till.closed | reserved)
+            if outcome.stands:
+                till.stand(outcome)
+                standing.add(candidate.rule)
+                till.closed |= outcome.lines()
+                stood.add(candidate)
+    before = pool.mark()
+    in_turn = in_turn and pool.holds()
+    pool.stand(standing, 0, later=False)
+    if in_turn or all(till.holds(one.rule) for one in stood):
+        for one in outcomes:
+            if one.candidate not in stood:
+                till.reject(one.candidate, "not_best")
+        return True
+    till.back(mark)
+    standing.back(kept)
+    pool.back(before)
+    return False
+
+
+def _codes(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.rule.code, candidate.rule.campaign, candidate.code
 
 
 def together(till: Till, standing: Standing, candidates: Sequence[Candidate]) -> None:
     """Let the best subset stand, in the best order.
 
-    First as if no rule's steps could spoil another's threshold; when one did, again with that in mind. A best choice in
-    which every threshold still holds at the end is the best one in any order.
+    First as if no rule's steps could spoil another's threshold; when one did, again with that in mind.
     """
     outcomes = _possible(till, standing, candidates)
-    moving = any(one.candidate.rule.moving for one in outcomes)
-    strict = moving and any(one.candidate.rule.turning for one in outcomes)
-    if not strict:
-        mark, kept, first = till.mark(), standing.mark(), len(till.stood)
+    moving = [one.candidate.rule for one in outcomes if one.candidate.rule.moving]
+    if not any(rule.turning for rule in moving):
+        mark, kept = till.mark(), standing.mark()
         components = _components(till, outcomes, strict=False)
         _choose_each(till, standing, components)
-        if len(components) == 1 or not moving or all(till.holds(one.rule) for one in till.stood[first:]):
+        if len(components) == 1 or all(till.holds(rule) for rule in moving):
             return
         till.back(mark)
         standing.back(kept)
@@ -58,8 +107,22 @@ def together(till: Till, standing: Standing, candidates: Sequence[Candidate]) ->
 
 
 def _choose_each(till: Till, standing: Standing, components: Sequence[Sequence[Outcome]]) -> None:
+    """Choose in each component; what they chose stands in the order of the codes, as far as they leave it open."""
+    chosen = [_chosen(till, standing, [one.candidate for one in component], None) for component in components]
+    stood = _stand_all(till, standing, _merged(chosen), None)
     for component in components:
-        _choose(till, standing, [one.candidate for one in component], None)
+        _tell_all(till, standing, component, stood)
+
+
+def _merged(chosen: Sequence[Sequence[Candidate | Restricted]]) -> list[Candidate | Restricted]:
+    """Merge sequences, each in its own order, the lowest code first."""
+    left = [[one for one in some if isinstance(one, Candidate)] for some in chosen if some]
+    found: list[Candidate | Restricted] = []
+    while left:
+        first = min(left, key=lambda some: _codes(some[0]))
+        found.append(first.pop(0))
+        left = [some for some in left if some]
+    return found
 
 
 def _possible(till: Till, standing: Standing, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -107,7 +170,7 @@ def _reach(till: Till, outcome: Outcome, limits: dict[str, int], strict: bool) -
     """Return the lines (bits), shipping and shared limits that an outcome touches or looks at."""
     count = till.view.count
     rule = outcome.candidate.rule
-    reach = outcome.lines()
+    reach = _covered(till, outcome)
     if till.capped() or rule.turning or (strict and rule.moving):
         reach |= (1 << count) - 1
     if any(part.step.shipping is not None for part in outcome.parts):
@@ -118,23 +181,39 @@ def _reach(till: Till, outcome: Outcome, limits: dict[str, int], strict: bool) -
     return reach
 
 
-def _choose(till: Till, standing: Standing, members: Sequence[Candidate], pool: Pool | None) -> None:
-    """Let the best of a component stand; the others are told so."""
-    ranked = sorted(members, key=lambda one: (one.rule.code, one.rule.campaign, one.code))
-    chosen: Sequence[Candidate | Restricted]
+def _covered(till: Till, outcome: Outcome) -> int:
+    """Return the lines (bits) an outcome touches, and those it would look to if these were taken."""
+    rule, bits = outcome.candidate.rule, 0
+    if rule.alone and not rule.limits:
+        return outcome.lines()
+    for step in rule.steps:
+        if step.off is not None:
+            for index in step.select(till.view):
+                bits |= 1 << index
+    return bits & ~till.closed
+
+
+def _choose(till: Till, standing: Standing, outcomes: Sequence[Outcome], pool: Pool) -> None:
+    """Let the best of whole rules and the pool stand; the others are told so."""
+    chosen = _chosen(till, standing, [one.candidate for one in outcomes], pool)
+    stood = _stand_all(till, standing, chosen, pool)
+    _tell_all(till, standing, outcomes, stood)
+
+
+def _chosen(
+    till: Till, standing: Standing, members: Sequence[Candidate], pool: Pool | None
+) -> Sequence[Candidate | Restricted]:
+    """Return the best of a component, in the order in which it is to stand; nothing stands yet."""
+    ranked = sorted(members, key=_codes)
+    if len(ranked) == 1 and pool is None:
+        return ranked
     if len(ranked) > EXACT_MAX or (pool is not None and pool.many_exclusive):
         till.greedy = True
-        chosen = _by_gain(till, ranked, pool)
-    elif len(ranked) == 1 and pool is None:
-        chosen = ranked
-    else:
-        search = _Search(till, standing, ranked, pool)
-        chosen = search.run()
-        till.greedy = till.greedy or search.nodes > NODES_MAX
-    stood = _stand_all(till, standing, chosen, pool)
-    for candidate in members:
-        if candidate not in stood:
-            _tell(till, standing, candidate)
+        return _by_gain(till, ranked, pool)
+    search = _Search(till, standing, ranked, pool)
+    found = search.run()
+    till.greedy = till.greedy or search.nodes > NODES_MAX
+    return found
 
 
 def _stand_all(
@@ -146,7 +225,7 @@ def _stand_all(
             if _stand(till, standing, one, pool is not None):
                 stood.add(one)
         elif pool is not None:
-            pool.stand(standing, one.without)
+            pool.stand(standing, one.without, later=True)
     return stood
 
 
@@ -163,14 +242,21 @@ def _stand(till: Till, standing: Standing, candidate: Candidate, closes: bool) -
     return True
 
 
-def _tell(till: Till, standing: Standing, candidate: Candidate) -> None:
-    blocked = standing.blocks(candidate.rule)
-    if blocked is not None:
-        till.reject(candidate, blocked[0], blocked_by=blocked[1])
-    elif not till.holds(candidate.rule):
-        till.miss(candidate)
-    else:
-        till.reject(candidate, "not_best")
+def _tell_all(till: Till, standing: Standing, outcomes: Sequence[Outcome], stood: set[Candidate]) -> None:
+    """Say why the others do not stand."""
+    for outcome in outcomes:
+        candidate = outcome.candidate
+        if candidate in stood:
+            continue
+        blocked = standing.blocks(candidate.rule)
+        if not outcome.stands:
+            till.refuse(outcome)
+        elif blocked is not None:
+            till.reject(candidate, blocked[0], blocked_by=blocked[1])
+        elif not till.holds(candidate.rule):
+            till.miss(candidate)
+        else:
+            till.reject(candidate, "not_best")
 
 
 def _by_gain(till: Till, ranked: Sequence[Candidate], pool: Pool | None) -> list[Candidate | Restricted]:
@@ -199,7 +285,7 @@ class _Search:
     standing: Standing
     members: Sequence[Candidate]
     pool: Pool | None
-    best_key: Key = (0, 0, 0, 0, ())
+    best_key: Key = (0, 0, 0, 0, (), ())
     best: tuple[Candidate | Restricted, ...] = ()
     nodes: int = 0
     only_price: bool = True
@@ -209,7 +295,9 @@ class _Search:
     def run(self) -> Sequence[Candidate | Restricted]:
         """Return what is to stand, in its order."""
         self.best_key = self._key(())
-        self.only_price = not any(one.rule.earns or one.rule.gift_pieces or one.coupon for one in self.members)
+        self.only_price = self.pool is None and not any(
+            one.rule.earns or one.rule.gift_pieces or one.coupon for one in self.members
+        )
         self.bounded = not any(one.rule.turning for one in self.members)
         self._visit((), 0)
         return self.best
@@ -224,7 +312,11 @@ class _Search:
             -sum(rule.gift_pieces for rule in rules),
             sum(rule.gift_cost for rule in rules),
             tuple(sorted(ends)),
+            tuple(code for one in chosen for code in self._codes_of(one)),
         )
+
+    def _codes_of(self, one: Candidate | Restricted) -> Codes:
+        return (_codes(one),) if isinstance(one, Candidate) else one.codes
 
     def _visit(self, chosen: tuple[Candidate | Restricted, ...], used: int) -> None:
         self.nodes += 1
@@ -284,7 +376,9 @@ class _Search:
     def _descend_pool(self, chosen: tuple[Candidate | Restricted, ...], used: int, choice: Restricted) -> None:
         assert self.pool is not None
         state, kept = self.till.state(), self.standing.mark()
-        if self.pool.use(self.standing, choice.without):
-            self._visit((*chosen, choice), used | 1 << len(self.members))
+        stood = self.pool.use(self.standing, choice.without)
+        if stood:
+            codes = tuple(_codes(one) for one in stood)
+            self._visit((*chosen, Restricted(choice.without, codes)), used | 1 << len(self.members))
         self.standing.back(kept)
         self.till.restore(state)

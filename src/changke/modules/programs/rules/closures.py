@@ -30,6 +30,7 @@ Check = Callable[[Any], bool]
 Measured = Callable[[View], int]
 Sets = Mapping[str, AbstractSet[str]]
 
+COLUMNS = ("line.sku", "line.category", "line.brand")
 AMOUNTS = frozenset(("cart.amount", "line.amount"))
 """Facts that change while a cart is priced."""
 
@@ -79,17 +80,32 @@ class Closures:
         return self._selections[node]
 
     def _select(self, node: Node, key: int) -> Select:
-        found = self._column(node)
-        if found is None:
-            test = self._line(node, initial=False)
-
-            def found(view: View) -> Sequence[int]:
-                return [index for index in view.every if test(view, index)]
+        if isinstance(node, Compare) and node.op in (Op.IS, Op.IN, Op.HAS_ANY) and node.fact in COLUMNS:
+            return self._by_value(node.fact, self._wanted(node.operand), key)
+        test = self._line(node, initial=False)
 
         def remembered(view: View) -> Sequence[int]:
             lines = view.selected.get(key)
             if lines is None:
-                lines = view.selected[key] = found(view)
+                lines = view.selected[key] = [index for index in view.every if test(view, index)]
+            return lines
+
+        return remembered
+
+    def _by_value(self, fact: str, wanted: AbstractSet[Any], key: int) -> Select:
+        """Return the selection of the lines that have one of some values."""
+
+        def remembered(view: View) -> Sequence[int]:
+            lines = view.selected.get(key)
+            if lines is None:
+                having = view.lines_by(fact)
+                hits = wanted & having.keys() if len(wanted) > 1 else wanted
+                if len(hits) == 1:
+                    (value,) = hits
+                    lines = having.get(value, ())
+                else:
+                    lines = sorted({index for value in hits for index in having[value]})
+                view.selected[key] = lines
             return lines
 
         return remembered
@@ -97,22 +113,6 @@ class Closures:
     def _moving(self, node: Node, *, initial: bool) -> Select:
         test = self._line(node, initial=initial)
         return lambda view: [index for index in view.every if test(view, index)]
-
-    def _column(self, node: Node) -> Select | None:
-        """Return a selection straight over a column, for the leaves that are used most."""
-        if not isinstance(node, Compare) or node.op not in (Op.IS, Op.IN, Op.HAS_ANY):
-            return None
-        wanted = self._wanted(node.operand)
-        match node.fact:
-            case "line.sku":
-                return lambda view: [index for index, sku in enumerate(view.skus) if sku in wanted]
-            case "line.brand":
-                return lambda view: [index for index, brand in enumerate(view.brands) if brand in wanted]
-            case "line.category":
-                return lambda view: [
-                    index for index, levels in enumerate(view.categories) if not levels.isdisjoint(wanted)
-                ]
-        return None
 
     def measure(self, node: Lines, *, initial: bool) -> Measured:
         """Return the measure of a `lines` condition over a view."""

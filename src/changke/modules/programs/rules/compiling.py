@@ -163,6 +163,7 @@ class RuleCompiler:
             gaps=tuple(gaps),
             alone=not earns and all(step.alone for step in steps),
             plain=len(steps) == 1 and not earns and steps[0].off is not None and steps[0].most is None,
+            loose=all(limit.of == "uses" for limit in rule.limits) and not campaign.limits,
             turning=any(one.gap is None for one in moving) or (not initial and _moves(rule)),
             earns=earns,
             priced=any(isinstance(effect, _PRICED) for effect in rule.effects),

@@ -83,7 +83,8 @@ def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, 
     for candidate in candidates:
         for credit in candidate.rule.credits:
             if credit.points is not None:
-                _give(earned, gauge, candidate, credit, credit.points, (), ())
+                fixed = _Part(candidate, credit, [], 0, ())
+                _give(earned, gauge, fixed, (credit.points, credit.points, None))
     if factors:
         multiplied = {code for one in earned.credits for code in one.because}
         earned.effective.update(one for one, _ in factors if one.rule.code in multiplied)
@@ -176,19 +177,22 @@ def _earn_wallet(gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors
     """Round once for the order, trim what limited factors add, then give each rate its part."""
     parts, denominator = rates.parts(factors)
     totals = [part.total() for part in parts]
-    points = rates.rounded(sum(totals), denominator)
-    points = _trim_factors(gauge, earned, wallet, rates, factors, points)
-    if not points:
+    whole = rates.rounded(sum(totals), denominator)
+    if not whole:
         return
-    for part, share in zip(parts, split(points, totals), strict=True):
-        if share:
-            _give(earned, gauge, part.candidate, part.credit, share, part.lines, part.because)
+    points, by = _trim_factors(gauge, earned, wallet, rates, factors, whole)
+    desired = split(whole, totals)
+    given = desired if points == whole else split(points, totals)
+    for part, wanted, share in zip(parts, desired, given, strict=True):
+        if wanted:
+            _give(earned, gauge, part, (share, wanted, by if share < wanted else None))
 
 
 def _trim_factors(
     gauge: Gauge, earned: Earned, wallet: str, rates: _Sum, factors: Sequence[_Factor], total: int
-) -> int:
-    """Trim what a rule that only multiplies adds to a wallet to its own limit on points."""
+) -> tuple[int, str | None]:
+    """Trim what a rule that only multiplies adds to a wallet to its own limit on points; say which limit did."""
+    which = None
     for candidate in dict.fromkeys(one.candidate for one in factors):
         if candidate.rule.credits or not candidate.rule.limits:
             continue
@@ -199,33 +203,26 @@ def _trim_factors(
         room, by = tightest(refs, gauge)
         if added > room and by is not None:
             earned.rejections.append(_capped(candidate, by, gauge, room, added))
-            total -= added - room
+            total, which = total - (added - room), by.id
             added = room
         for ref in refs:
             gauge.take(ref, added)
-    return total
+    return total, which
 
 
 def _of_points(candidate: Candidate, wallet: str) -> list[LimitRef]:
     return [ref for ref in candidate.rule.limits if ref.limit.of == "points" and ref.limit.wallet in (None, wallet)]
 
 
-def _give(
-    earned: Earned,
-    gauge: Gauge,
-    candidate: Candidate,
-    credit: CreditStep,
-    desired: int,
-    lines: Sequence[Line],
-    because: tuple[str, ...],
-) -> None:
-    points, capped_by = desired, None
+def _give(earned: Earned, gauge: Gauge, part: _Part, wanted: tuple[int, int, str | None]) -> None:
+    """Credit so many points, what they would have been, and what trimmed them so far; limits trim them further."""
+    points, desired, capped_by = wanted
+    candidate, credit = part.candidate, part.credit
     if candidate.rule.limits:
         refs = _of_points(candidate, credit.wallet)
         room, by = tightest(refs, gauge)
-        points = min(desired, room)
-        if points < desired and by is not None:
-            capped_by = by.id
+        if points > room and by is not None:
+            points, capped_by = room, by.id
             earned.rejections.append(_capped(candidate, by, gauge, points, desired))
         for ref in refs:
             gauge.take(ref, points)
@@ -240,8 +237,8 @@ def _give(
             credit.wallet,
             points,
             desired,
-            _over_lines(points, lines),
-            because,
+            _over_lines(points, part.lines),
+            part.because,
             capped_by,
             effect.pending_days,
             effect.valid_days,

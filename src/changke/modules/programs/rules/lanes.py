@@ -37,7 +37,7 @@ def _walk(till: Till, standing: Standing, candidates: Sequence[Candidate], one_p
     """Everything that may stand beside what stands, one after the other; each line's single effect is the largest."""
     if one_per_line:
         pool = Pool(till, standing, [one for one in candidates if one.rule.alone], stacking=False)
-        pool.stand(standing, 0)
+        pool.stand(standing, 0, later=False)
         pool.tell(standing)
         candidates = [one for one in candidates if not one.rule.alone]
     for candidate in candidates:

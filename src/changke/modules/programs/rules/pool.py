@@ -15,9 +15,10 @@ _CHOICES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Restricted:
-    """A set of the pool that may stand together: all but these (bits by place)."""
+    """A set of the pool that may stand together: all but these (bits by place); `codes` of those that do stand."""
 
     without: int
+    codes: tuple[tuple[str, str, str], ...] = ()
 
 
 class Pool:
@@ -30,6 +31,7 @@ class Pool:
         self._cuts: list[tuple[int, Step, list[Touch]]] = []
         self._stood = 0
         self._turning = 0
+        self._moving = 0
         self._exclusive: list[int] = []
         self._common = 0
         self._refused = 0
@@ -39,6 +41,9 @@ class Pool:
         self._choices = self._consistent(standing)
         self.many_exclusive = len(self._choices) > _CHOICES_MAX
         self._best = self._winners(0, 0)
+        self.simple = not (self.exclusive or till.capped()) and all(
+            members[place].rule.loose and not members[place].rule.turning for place, _, _ in self._cuts
+        )
 
     def _add(self, place: int, candidate: Candidate, standing: Standing) -> None:
         till, rule = self._till, candidate.rule
@@ -62,8 +67,10 @@ class Pool:
             self._refused |= 1 << place
             return
         self._cuts += [(place, step, touches) for step, touches in cuts]
-        if rule.moving:
+        if rule.turning:
             self._turning |= 1 << place
+        if rule.moving:
+            self._moving |= 1 << place
         if rule.stacking == NEVER and self._stacking:
             self._exclusive.append(place)
         elif rule.stacking == COMMON:
@@ -100,12 +107,25 @@ class Pool:
         """Return the most the pool takes off some lines (bits)."""
         return sum(amount for index, (amount, _) in self._best.items() if lines >> index & 1)
 
-    def _won(self, without: int) -> list[tuple[int, list[tuple[Step, list[Touch]]]]]:
-        """Return the members that win lines now, in their order, with what each of their effects wins."""
+    def wins(self, lines: int) -> int:
+        """Return those of some lines (bits) that the pool takes something off."""
+        return sum(1 << index for index in self._best if lines >> index & 1)
+
+    def holds(self) -> bool:
+        """Say whether what the winners of the open lines ask of running amounts holds now."""
+        winners = {self._cuts[number][0] for _, number in self._winners(0, self._till.closed).values()}
+        return all(self._till.holds(self._members[place].rule) for place in winners)
+
+    def _won(self, without: int, *, later: bool) -> list[tuple[int, list[tuple[Step, list[Touch]]]]]:
+        """Return the members that win lines now, in their order, with what each of their effects wins.
+
+        `later`: something stands in the lane already, so what they ask of running amounts is asked again.
+        """
         till = self._till
-        if self._turning:
+        late = self._turning | (self._moving if later else 0)
+        if late:
             for place, candidate in enumerate(self._members):
-                if self._turning >> place & 1 and not till.holds(candidate.rule):
+                if late >> place & 1 and not till.holds(candidate.rule):
                     without |= 1 << place
         best = self._winners(without, till.closed) if without or till.closed else self._best
         won: dict[int, list[int]] = {}
@@ -119,22 +139,22 @@ class Pool:
             found.setdefault(place, []).append((step, kept))
         return list(found.items())
 
-    def use(self, standing: Standing, without: int) -> bool:
-        """Change amounts and counts as if the winners stood; answers whether any did."""
-        till, any_stood = self._till, False
-        for place, parts in self._won(without):
+    def use(self, standing: Standing, without: int) -> tuple[Candidate, ...]:
+        """Change amounts and counts as if the winners stood; answers which did."""
+        till, stood = self._till, []
+        for place, parts in self._won(without, later=True):
             outcome = till.fit(self._members[place], parts)
             if outcome.stands:
                 till.use(outcome)
                 till.closed |= outcome.lines()
                 standing.add(self._members[place].rule)
-                any_stood = True
-        return any_stood
+                stood.append(self._members[place])
+        return tuple(stood)
 
-    def stand(self, standing: Standing, without: int) -> None:
-        """Let the winners stand."""
+    def stand(self, standing: Standing, without: int, *, later: bool) -> None:
+        """Let the winners stand; `later` as for choosing them."""
         till = self._till
-        for place, parts in self._won(without):
+        for place, parts in self._won(without, later=later):
             outcome = till.fit(self._members[place], parts)
             if outcome.stands:
                 till.stand(outcome)
@@ -144,6 +164,14 @@ class Pool:
             else:
                 till.refuse(outcome)
                 self._refused |= 1 << place
+
+    def mark(self) -> tuple[int, int]:
+        """Return who stood and was refused, to come back to."""
+        return self._stood, self._refused
+
+    def back(self, mark: tuple[int, int]) -> None:
+        """Forget what happened since."""
+        self._stood, self._refused = mark
 
     def tell(self, standing: Standing) -> None:
         """Say why the others did not stand."""

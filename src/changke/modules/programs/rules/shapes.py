@@ -72,9 +72,9 @@ class DueStep:
 class CompiledRule:
     """A rule, ready. `residual` is tested on starting amounts, `moving` again on what earlier steps left.
 
-    `alone`: all it does is done to each line by itself. `plain`: one price effect that
-    trims nothing. `turning`: what it asks of running amounts may begin to hold as
-    they fall. `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
+    `alone`: all it does is done to each line by itself. `plain`: one price effect that trims nothing. `loose`: its
+    limits count its own uses, no more. `turning`: what it asks of running amounts may begin to hold as they fall.
+    `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
     """
 
     rule: Rule
@@ -98,6 +98,7 @@ class CompiledRule:
     gaps: tuple[Gap, ...]
     alone: bool
     plain: bool
+    loose: bool
     turning: bool
     earns: bool
     priced: bool

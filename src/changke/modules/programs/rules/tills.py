@@ -100,6 +100,8 @@ class Till:
                 return used_up
         elif rule.plain and not self._caps:
             return self._plain(candidate, rule.steps[0], closed)
+        if not rule.steps:
+            return Outcome(candidate, gives=self._gives(rule))
         return self._careful(candidate, closed)
 
     def used_up(self, candidate: Candidate) -> Outcome | None:
@@ -208,7 +210,10 @@ class Till:
     def holds(self, rule: CompiledRule) -> bool:
         """Say whether what a rule asks of running amounts holds now."""
         view = self.view
-        return not rule.moving or all(conjunct.test(view) for conjunct in rule.moving)
+        for conjunct in rule.moving:  # noqa: SIM110  a generator costs more than the tests
+            if not conjunct.test(view):
+                return False
+        return True
 
     def capped(self) -> bool:
         """Say whether caps count in this lane."""

@@ -20,6 +20,7 @@ class View:
         "closed",
         "count",
         "every",
+        "having",
         "lines",
         "local",
         "quantities",
@@ -48,12 +49,28 @@ class View:
         self.categories = [_levels(line.category) for line in lines]
         self.quantities = [line.quantity_milli for line in lines]
         self.shipping = request.cart.shipping_minor
+        self.having: dict[str, dict[str, list[int]]] = {}
         self.selected: dict[int, Sequence[int]] = {}
         self.closed = 0
         for index, line in enumerate(lines):
             if not line.discountable:
                 self.closed |= 1 << index
         self.values = self._values(needs)
+
+    def lines_by(self, fact: str) -> dict[str, list[int]]:
+        """Return the lines that have a value of a fact, by value."""
+        found = self.having.get(fact)
+        if found is None:
+            found = self.having[fact] = {}
+            if fact == "line.category":
+                for index, levels in enumerate(self.categories):
+                    for level in levels:
+                        found.setdefault(level, []).append(index)
+            else:
+                for index, value in enumerate(self.skus if fact == "line.sku" else self.brands):
+                    if value is not None:
+                        found.setdefault(value, []).append(index)
+        return found
 
     def _values(self, needs: frozenset[str]) -> dict[str, FactValue]:
         request = self.request
