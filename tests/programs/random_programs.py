@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from tests.programs.judges import ANNA, NOON, ask, coupon, line, member, program
+from tests.programs.random_conditions import SKUS, TEMPLATES, TIERS, Conditions
 
 from changke.modules.programs.terms_evaluation import CounterKey, PayWithPoints
 
-SKUS = ("milk", "butter", "bread", "coat", "card")
 CATEGORIES = {
     "milk": ("food", "dairy"),
     "butter": ("food", "dairy"),
@@ -14,8 +14,6 @@ CATEGORIES = {
     "coat": ("clothes",),
     "card": ("gift_cards",),
 }
-TIERS = ("silver", "gold")
-TEMPLATES = ("ten", "tenth", "shipping", "milk")
 LANES = (
     {"code": "price", "kind": "price"},
     {"code": "best", "kind": "price", "mode": "best_for_member"},
@@ -43,18 +41,15 @@ THEMES = {
 }
 
 
-class Maker:
+class Maker(Conditions):
     """Makes programmes and requests from a source of luck."""
 
     def __init__(self, luck):
-        self.luck = luck
+        super().__init__(luck)
         self.standard = luck.random() < 0.3
         self.theme = luck.choice(["mixed", "mixed", *THEMES])
         self.currency = luck.choice(["CNY", "CNY", "CNY", "JPY", "KWD"])
         self.grouped = luck.random() < 0.3
-
-    def chance(self, share):
-        return self.luck.random() < share
 
     # programmes ------------------------------------------------------------------------------------------------
 
@@ -216,46 +211,6 @@ class Maker:
             ]
         )  # fmt: skip
 
-    def on(self):
-        return self.luck.choice(
-            [
-                None,
-                None,
-                {"fact": "line.sku", "is": self.luck.choice(SKUS)},
-                {"fact": "line.category", "has_any": ["dairy"]},
-                {"fact": "line.sku", "in": {"set": "dairy_skus"}},
-                {"not": {"fact": "line.category", "has_any": ["clothes"]}},
-                {"fact": "line.amount", "gte": 1000},
-            ]
-        )
-
-    def condition(self, depth):
-        luck = self.luck
-        if depth and self.chance(0.4):
-            name = luck.choice(["all", "any", "not"])
-            if name == "not":
-                return {"not": self.condition(depth - 1)}
-            return {name: [self.condition(depth - 1) for _ in range(luck.randint(1, 3))]}
-        return luck.choice(
-            [
-                {"fact": "cart.amount", "gte": luck.randint(0, 8000)},
-                {"fact": "cart.amount", "lt": luck.randint(1000, 9000)},
-                {"fact": "member.tier", luck.choice(["is", "is_not"]): luck.choice(TIERS)},
-                {"fact": "member.tags", luck.choice(["has_any", "has_none", "has_all"]): ["vip"]},
-                {"fact": "channel", "in": ["pos", "app"]},
-                {"fact": "cart.quantity", "between": [1000, 5000]},
-                {"fact": "cart.categories", "has_any": ["food/dairy", "clothes"]},
-                {"fact": "member.known", "is": True},
-                {"fact": "time.weekday", "in": ["mon", "sat"]},
-                {"fact": "context.weather", "is": "rain"},
-                {"fact": "history.orders", "lte": 3},
-                {"lines": {"measure": "amount", "where": {"fact": "line.category", "has_any": ["dairy"]}},
-                 "gte": luck.randint(100, 4000)},
-                {"lines": {"measure": "lines"}, "gt": luck.randint(0, 3)},
-                {"lines": {"measure": "skus", "where": {"fact": "line.unit_price", "lte": 1200}}, "is": 1},
-            ]
-        )  # fmt: skip
-
     def schedule(self):
         luck = self.luck
         return luck.choice(
@@ -294,7 +249,7 @@ class Maker:
         where = {
             "store": "s1",
             "channel": luck.choice(["pos", "web"]),
-            "context": {"weather": luck.choice(["sun", "rain"])},
+            "context": {"weather": luck.choice(["sun", "rain", "rain", 3, True])},
         }
         return ask(
             *lines,
@@ -321,6 +276,9 @@ class Maker:
             quantity,
             line_id=f"l{index}",
             category=CATEGORIES[sku],
+            brand=luck.choice([None, "mengniu", "other"]),
+            tags=luck.choice([(), ("cold",)]),
+            attributes=luck.choice([{}, {"organic": True}, {"organic": "yes"}]),
             discountable=not card,
             earns=not card,
             tax_basis_points=luck.choice([0, 1300]),
