@@ -137,6 +137,9 @@ def test_what_was_put_aside_too_long_lapses(tx):
     purse.at = day("2026-03-01", 13)
     assert purse.sides == (10_000, 500, 0)
     assert no(purse.settle("p"))[0] in ("hold_lapsed", "hold_closed")
+    purse.settle("p", 0)
+    assert purse.sides == (10_000, 500, 0)
+    assert no(purse.settle("p")) == ("payment_state", "released", "held")
 
 
 def test_returns_give_both_sides_back_by_the_split_of_the_payment(tx):

@@ -28,6 +28,7 @@ from changke.modules.ledger import queries as wallets
 from changke.modules.ledger import terms as points
 
 _Asked = TypeVar("_Asked")
+_OVER = (points.HOLD_LAPSED, points.HOLD_CLOSED)
 
 
 def put_scheme(tx: Tx, scheme: Scheme, *, at: datetime) -> Scheme:
@@ -259,11 +260,13 @@ def _payment(tx: Tx, asked: terms.Settle | terms.GiveBack, at: datetime) -> tupl
 
 
 def _end_hold(tx: Tx, key: str, hold_id: UUID | None, amount: int, occurred_at: datetime, at: datetime) -> UUID | None:
-    """Capture a part of a hold or release it; returns the posting that spent, if any."""
+    """Capture a part of a hold or release it; returns the posting that spent, if any. What lapsed is released."""
     if hold_id is None:
         return None
     if not amount:
-        ledger.release(tx, points.Release(key, hold_id, occurred_at), at=at)
+        (outcome,) = ledger.post(tx, [points.Release(key, hold_id, occurred_at)], at=at)
+        if isinstance(outcome, points.Refused) and outcome.refusal.code not in _OVER:
+            raise outcome.refusal
         return None
     return ledger.capture(tx, points.Capture(key, hold_id, occurred_at, amount), at=at).posting_id
 
