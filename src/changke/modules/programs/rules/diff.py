@@ -20,7 +20,8 @@ def diff(old: Program, new: Program) -> tuple[Change, ...]:
     before, after = _units(old), _units(new)
     found: list[Change] = []
     for unit in sorted({*before, *after}, key=lambda name: (name.startswith("campaigns."), name)):
-        changes = _between(before.get(unit, _MISSING), after.get(unit, _MISSING), unit)
+        one, other = before.get(unit, _MISSING), after.get(unit, _MISSING)
+        changes = () if one == other else _between(one, other, unit)
         found += [Change(kind, unit, path, *values) for kind, path, values in changes]
         if len(found) >= CHANGES_MAX:
             break

@@ -18,13 +18,13 @@ def lint(program: Program, known: Known, *, at: datetime) -> tuple[Finding, ...]
     rules = places(program)
     found = [
         *lint_references.references(program, rules, known),
-        *lint_conditions.conditions(program, rules),
+        *lint_conditions.conditions(rules),
         *lint_conditions.schedules(program, rules, at=at),
         *lint_conditions.conflicts(program, rules),
         *lint_cost.unbounded(program, rules),
         *lint_cost.limits(rules),
         *lint_cost.cycles(rules, known),
-        *lint_cost.speed(program, rules),
+        *lint_cost.speed(rules),
     ]
     unique = {(one.code, one.path, str(one.params)): one for one in found}
     return tuple(sorted(unique.values(), key=lambda one: one.severity))[:FINDINGS_MAX]

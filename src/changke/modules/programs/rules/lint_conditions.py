@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from changke.kernel.conditions.analysis import facts_of, verdict
-from changke.kernel.conditions.nodes import All
+from changke.kernel.conditions.nodes import All, Node
 from changke.modules.programs.rules.documents_checks import PRICE_EFFECTS
 from changke.modules.programs.rules.facts import SCHEMA
-from changke.modules.programs.rules.lint_places import Findings, Place, lanes_of, node_of, say
+from changke.modules.programs.rules.lint_places import Findings, Place, lanes_of, say
 from changke.modules.programs.terms_definition import Lane, LaneKind, Mode, Program, Reduction, Schedule, Stacking
 
 _CART = ("cart", "order")
@@ -18,9 +16,8 @@ _ONLY_WITH = {"event.": "event", "tier.": "tier_change", "segment.": "segment_en
 _ORDER = {Stacking.NEVER: 0, Stacking.COMMON: 1, Stacking.ALWAYS: 2}
 
 
-def conditions(program: Program, rules: Iterable[Place]) -> Findings:
+def conditions(rules: Iterable[Place]) -> Findings:
     """Find conditions that never or always hold, and facts that are never known."""
-    sets = frozenset(program.sets or {})
     for one in rules:
         own = verdict(one.condition, SCHEMA)
         if own == "never":
@@ -29,8 +26,8 @@ def conditions(program: Program, rules: Iterable[Place]) -> Findings:
             yield say("error", "contradictory_audience", one.path)
         elif own == "always" and one.rule.when is not None:
             yield say("warning", "always_true", f"{one.path}.when")
-        for path, tree in one.targets:
-            if verdict(node_of(tree, sets, of_line=True), SCHEMA) == "never":
+        for path, target in one.targets:
+            if verdict(target, SCHEMA) == "never":
                 yield say("error", "never_true", path)
         yield from _unknown_facts(one)
 
@@ -136,11 +133,11 @@ def _always_there(one: Place) -> bool:
 
 
 def _alike(members: list[Place]) -> Findings:
-    first: dict[tuple[int, bytes], list[Place]] = {}
+    first: dict[tuple[int, frozenset[Node]], list[Place]] = {}
     for one in members:
         if one.rule.coupon is not None:
             continue
-        key = (one.rule.priority, orjson.dumps(sorted(orjson.dumps(tree).decode() for _, tree in one.targets)))
+        key = (one.rule.priority, frozenset(target for _, target in one.targets))
         others = first.setdefault(key, [])
         for other in others[:20]:
             if verdict(All((one.whole, other.whole)), SCHEMA) != "never" and not _live_apart(one, other):

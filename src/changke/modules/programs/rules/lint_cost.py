@@ -7,7 +7,7 @@ from functools import partial
 from changke.kernel.conditions.analysis import cost
 from changke.kernel.conditions.nodes import All, Compare, Node, Op
 from changke.modules.programs.rules.documents_checks import PRICE_EFFECTS
-from changke.modules.programs.rules.lint_places import Findings, Place, node_of, say
+from changke.modules.programs.rules.lint_places import Findings, Place, say
 from changke.modules.programs.terms_definition import (
     Credit,
     Effect,
@@ -25,10 +25,13 @@ from changke.modules.programs.terms_versions import Known
 
 COST_MAX = 500_000
 UNINDEXED_PERCENT = 50
+LOOPS_MAX = 100
 _FEW_RULES = 20
 _DEEP = Decimal(50)
 _REPEATED = ("event", "segment_entry")
 _WINDOWS = ("order", "day", "week", "month", "quarter", "year", "ever")
+_ISSUED = ("coupon.issued", "coupon.claimed")
+_TAGS = ("tag", "untag")
 _NEWS = {"grant_badge": "badge.granted", "advance_mission": "mission.advanced", "draw_ticket": "draw.ticket_given"}
 
 
@@ -116,75 +119,102 @@ def _gives(effects: tuple[Effect, ...], limit: Limit) -> bool:
 
 
 def cycles(rules: tuple[Place, ...], known: Known) -> Findings:
-    """Find rules whose effects trigger each other, or themselves."""
-    follows = {one.path: [other for other in rules if _triggers(one, other, known)] for one in rules}
-    by_path = {one.path: one for one in rules}
+    """Find rules whose effects trigger each other, or themselves.
+
+    A rule leads to what its effects are heard as (`coupon five`, `tier_change`), and that to the rules that hear it.
+    """
+    says = {one.path: frozenset(_said(one, known)) for one in rules}
+    hears = {one.path: frozenset(_heard(one)) for one in rules}
+    by_path = _turning({one.path: one for one in rules}, says, hears)
+    listeners: dict[str, list[str]] = {}
+    for path in by_path:
+        for word in hears[path]:
+            listeners.setdefault(word, []).append(path)
     done: set[str] = set()
-    for one in rules:
-        loop = _loop(one.path, follows) if one.path not in done else []
+    for path in by_path:
+        loop = _loop(path, says, listeners) if path not in done and len(done) < LOOPS_MAX else []
         if loop:
             done.update(loop)
-            names = " → ".join(by_path[path].rule.code for path in [*loop, loop[0]])
-            limited = any(by_path[path].limits for path in loop)
-            yield say("warning" if limited else "error", "cycle_limited" if limited else "cycle", one.path, have=names)
+            names = " → ".join(by_path[one].rule.code for one in [*loop, path])
+            limited = any(by_path[one].limits for one in loop)
+            yield say("warning" if limited else "error", "cycle_limited" if limited else "cycle", path, have=names)
 
 
-def _triggers(one: Place, other: Place, known: Known) -> bool:
-    trigger = other.rule.trigger
+_Words = dict[str, frozenset[str]]
+
+
+def _turning(places: dict[str, Place], says: _Words, hears: _Words) -> dict[str, Place]:
+    """Return the rules that are left when those that hear nothing, or are heard by nobody, are taken away."""
+    while True:
+        said = frozenset().union(*(says[path] for path in places))
+        heard = frozenset().union(*(hears[path] for path in places))
+        left = {path: one for path, one in places.items() if says[path] & heard and hears[path] & said}
+        if len(left) == len(places):
+            return left
+        places = left
+
+
+def _said(one: Place, known: Known) -> Iterator[str]:
+    kind = one.rule.trigger.kind
     for effect in one.rule.effects:
-        if isinstance(effect, Credit) and trigger.kind == "tier_change" and effect.wallet in known.qualifying:
-            if one.rule.trigger.kind not in ("order", "cart"):
-                return True
-        elif isinstance(effect, IssueCoupon):
-            if other.rule.coupon == effect.template and one.rule.trigger.kind in ("cart", "order"):
-                return True
-            if trigger.kind == "event" and trigger.event_type in ("coupon.issued", "coupon.claimed"):
-                return True
-        elif isinstance(effect, Hand):
-            if trigger.kind == "event" and trigger.event_type == _NEWS.get(effect.kind):
-                return True
-            if trigger.kind == "segment_entry" and effect.kind in ("tag", "untag"):
-                return one is not other and _tagged(other, effect.code)
-    return False
+        match effect:
+            case Credit() if effect.wallet in known.qualifying and kind not in ("order", "cart"):
+                yield "tier_change"
+            case IssueCoupon():
+                yield "coupon issued"
+                if kind in ("cart", "order"):
+                    yield f"coupon {effect.template}"
+            case Hand() if effect.kind in _TAGS:
+                yield f"tag {effect.code}"
+            case Hand():
+                yield f"news {_NEWS.get(effect.kind)}"
 
 
-def _tagged(other: Place, tag: str) -> bool:
-    return any(isinstance(effect, Hand) and effect.kind in ("tag", "untag") and effect.code == tag
-               for effect in other.rule.effects)  # fmt: skip
+def _heard(one: Place) -> Iterator[str]:
+    trigger = one.rule.trigger
+    if trigger.kind == "tier_change":
+        yield "tier_change"
+    if one.rule.coupon is not None:
+        yield f"coupon {one.rule.coupon}"
+    if trigger.kind == "event":
+        yield "coupon issued" if trigger.event_type in _ISSUED else f"news {trigger.event_type}"
+    if trigger.kind == "segment_entry":
+        yield from (f"tag {one.code}" for one in one.rule.effects if isinstance(one, Hand) and one.kind in _TAGS)
 
 
-def _loop(start: str, follows: dict[str, list[Place]]) -> list[str]:
-    """Return the shortest way from a rule back to itself, without its end; empty when there is none."""
+def _loop(start: str, says: _Words, listeners: dict[str, list[str]]) -> list[str]:
+    """Return the shortest way from a rule back to itself, without its end; empty when there is none.
+
+    Of a tag it is only known that somebody's segment may hang on it, so a rule that sets one is no loop by itself.
+    """
     ways: dict[str, list[str]] = {start: [start]}
-    queue = [start]
+    queue, passed = [start], set[str]()
     for path in queue:
-        for other in follows[path]:
-            if other.path == start:
+        for word in sorted(says[path]):
+            back = start in listeners.get(word, ()) and not (path == start and word.startswith("tag "))
+            if back:
                 return ways[path]
-            if other.path not in ways:
-                ways[other.path] = [*ways[path], other.path]
-                queue.append(other.path)
+            if word in passed:
+                continue
+            passed.add(word)
+            for other in listeners.get(word, ()):
+                if other not in ways:
+                    ways[other] = [*ways[path], other]
+                    queue.append(other)
     return []
 
 
 # speed ---------------------------------------------------------------------------------------------------------------
 
 
-def speed(program: Program, rules: tuple[Place, ...]) -> Findings:
+def speed(rules: tuple[Place, ...]) -> Findings:
     """Find conditions that cost too much together, and too many the index cannot sort out."""
-    sets = frozenset(program.sets or {})
-    total = sum(cost(node) for one in rules for node in _nodes(one, sets))
+    total = sum(cost(node) for one in rules for node in (one.condition, *(target for _, target in one.targets)))
     if total > COST_MAX:
         yield say("error", "cost_too_high", "campaigns", have=total, need=COST_MAX)
     left = sum(1 for one in rules if not _indexed(one.condition))
     if len(rules) >= _FEW_RULES and 100 * left > UNINDEXED_PERCENT * len(rules):
         yield say("warning", "much_unindexed", "campaigns", have=100 * left // len(rules))
-
-
-def _nodes(one: Place, sets: frozenset[str]) -> Iterator[Node]:
-    yield one.condition
-    for _, tree in one.targets:
-        yield node_of(tree, sets, of_line=True)
 
 
 def _indexed(node: Node) -> bool:

@@ -26,7 +26,10 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One rule where it stands. `condition` is its own, `whole` also has what its audiences and its campaign's ask."""
+    """One rule where it stands. `condition` is its own, `whole` also has what its audiences and its campaign's ask.
+
+    `targets` are the conditions on lines of its effects, with their paths.
+    """
 
     campaign: Campaign
     rule: Rule
@@ -34,20 +37,12 @@ class Place:
     campaign_path: str
     condition: Node
     whole: Node
+    targets: tuple[tuple[str, Node], ...]
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that holds here."""
         return self.rule.limits + self.campaign.limits
-
-    @property
-    def targets(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        """The conditions on lines of its effects, with their paths."""
-        return tuple(
-            (f"{self.path}.effects[{index}]{spot}", tree)
-            for index, effect in enumerate(self.rule.effects)
-            for spot, tree in _targets(effect)
-        )
 
 
 def places(program: Program) -> tuple[Place, ...]:
@@ -61,20 +56,21 @@ def places(program: Program) -> tuple[Place, ...]:
     )
 
 
-def node_of(tree: dict[str, Any] | None, sets: frozenset[str], *, of_line: bool = False) -> Node:
-    """Return the node of a tree that was checked before."""
-    return parsing.parse(tree, SCHEMA, sets=sets, of_line=of_line)
-
-
 def lanes_of(program: Program) -> Mapping[str, Lane]:
     """Return the lanes of a programme by code."""
     return {lane.code: lane for lane in program.lanes or STANDARD_LANES}
 
 
 def _place(campaign: Campaign, rule: Rule, at: str, index: int, sets: frozenset[str]) -> Place:
-    condition = node_of(rule.when, sets)
+    path = f"{at}.rules[{index}]"
+    condition = parsing.parse(rule.when, SCHEMA, sets=sets)
+    targets = tuple(
+        (f"{path}.effects[{number}]{spot}", parsing.parse(tree, SCHEMA, sets=sets, of_line=True))
+        for number, effect in enumerate(rule.effects)
+        for spot, tree in _targets(effect)
+    )
     whole = All((condition, *_asked(rule.audience), *_asked(campaign.audience)))
-    return Place(campaign, rule, f"{at}.rules[{index}]", at, condition, whole)
+    return Place(campaign, rule, path, at, condition, whole, targets)
 
 
 def _targets(effect: Effect) -> Iterator[tuple[str, dict[str, Any]]]:

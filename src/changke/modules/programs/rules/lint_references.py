@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from changke.kernel.conditions.nodes import All, AnyOf, Compare, Lines, Node, Not, SetName
-from changke.modules.programs.rules.lint_places import Findings, Place, node_of, say
+from changke.modules.programs.rules.lint_places import Findings, Place, say
 from changke.modules.programs.terms_definition import Credit, GrantBenefit, IssueCoupon, LaneKind, Multiply, Program
 from changke.modules.programs.terms_versions import Known
 
@@ -93,7 +93,7 @@ def _sets(program: Program, rules: Iterable[Place]) -> Findings:
     used = {
         leaf.operand.name
         for one in rules
-        for node in (one.condition, *(node_of(tree, names, of_line=True) for _, tree in one.targets))
+        for node in (one.condition, *(target for _, target in one.targets))
         for leaf in leaves(node)
         if isinstance(leaf.operand, SetName)
     }
