@@ -177,3 +177,18 @@ def test_a_pool_is_filled_from_a_file_and_listed(client, people):
     put(client)
     answer = client.post("/v1/coupon-templates/ten-off/codes", json={"count": 1}, headers={"Idempotency-Key": "g3"})
     assert answer.json()["code"] == "not_a_pool"
+
+
+def test_nothing_a_caller_sends_is_a_defect(client, people):
+    anna, _ = people
+    put(client, "far", validity={"starts_at": "2199-12-01T00:00:00", "days": 3660})
+    assert issue(client, anna, code="far")["coupons"][0]["expires_at"] == "2199-12-31T23:59:59Z"
+    path = "/v1/coupon-templates/far/issue"
+    for item in ({"key": "a\x00b"}, {"key": "a", "occurred_at": "2150-01-01T00:00:00Z"}, {"key": "a", "quantity": 0}):
+        answer = client.post(path, json={"items": [{"member_id": anna} | item]})
+        assert answer.status_code == 422, answer.text
+    for text in ("%00%00%00%00", "x", "a" * 128, "%F0%9F%8E%81%F0%9F%8E%81", "....", "券券券券"):
+        answer = client.get(f"/v1/coupons/{text}")
+        assert answer.status_code == 200, answer.text
+        assert not answer.json()["usable"]
+    assert client.put("/v1/coupon-templates/x", json=TEN_OFF | {"name": {"en": "\x00", "zh": "x"}}).status_code == 422

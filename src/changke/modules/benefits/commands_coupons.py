@@ -162,7 +162,8 @@ def use(tx: Tx, asked: Sequence[Use], *, at: datetime, actor: str = HOUSE) -> li
     """Use coupons for orders: what their session reserved, or straight away.
 
     A reserved use stands even if the coupon ended meanwhile. Otherwise the coupon has to have been good when the order
-    happened; the member's limits are those of now. The same order again changes nothing.
+    happened; the member's limits are those of now. The same order again changes nothing. A public code is one row that
+    everybody waits for until the commit: use it late in a transaction, or many at once.
     """
     _check_size(asked)
     batch, presented = batches.lock_presented(

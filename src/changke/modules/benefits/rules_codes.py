@@ -20,7 +20,7 @@ LENGTH = 16
 RANDOM_BYTES = 16
 _PLACE = {letter: place for place, letter in enumerate(ALPHABET)}
 _GAPS = re.compile(r"[\s\-‐–—·]+")
-_SHAPE = re.compile(rf"[A-Z0-9_./+]{{{CODE_LENGTH_MIN},{CODE_LENGTH_MAX}}}")
+_SHAPE = re.compile(rf"[A-Z0-9_.]{{{CODE_LENGTH_MIN},{CODE_LENGTH_MAX}}}")
 _EAN_RANDOM_DIGITS = 11
 _EAN_FIRST = "2"
 

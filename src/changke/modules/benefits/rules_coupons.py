@@ -173,7 +173,12 @@ def valid_span(template: Template, issued_at: datetime) -> tuple[datetime | None
     elif validity.months is not None:
         span_end = end_of_day(add_months(first, validity.months), zone)
     expires = min((one for one in (ends, span_end) if one is not None), default=None)
-    return starts, expires
+    return _kept_in_range(starts), _kept_in_range(expires)
+
+
+def _kept_in_range(instant: datetime | None) -> datetime | None:
+    """Return an instant no later than the last one the house knows."""
+    return None if instant is None else min(instant, MAX_INSTANT - timedelta(seconds=1))
 
 
 def claim_refusal(template: Template, at: datetime) -> Refusal | None:

@@ -9,7 +9,6 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from changke.kernel import strict_json
-from changke.kernel.clock import check_instant
 from changke.kernel.database import Tx
 from changke.kernel.errors import INVALID_VALUE, NOT_FOUND, OUT_OF_RANGE, Refusal
 from changke.kernel.i18n import Locale
@@ -132,7 +131,7 @@ def issue_coupons(template: TemplatePath, body: IssuesIn, edge: EdgeNow, caller:
         issues = [
             Issue(
                 wording.outside_key(one.key), known[one.member_id], template, one.quantity,
-                check_instant(one.occurred_at, f"items[{place}].occurred_at") if one.occurred_at else now,
+                wording.happened(one.occurred_at, now, f"items[{place}].occurred_at"),
                 one.reference,
             )
             for place, one in enumerate(body.items)
@@ -273,7 +272,7 @@ def check_coupon(
     member_id: Annotated[UUID | None, Query(description="the member at the till, if identified")] = None,
 ) -> CheckOut:
     """Say what a code is worth now, and if it is nothing, why; writes nothing."""
-    asked = Asked(wording.plain_code(code), member_id)
+    asked = Asked(code, member_id)
     with edge.database.transaction() as tx:
         (view,) = queries.in_hand(tx, [asked], as_of=edge.clock.now())
         kinds = queries.templates(tx, [view.template] if view.template else [])
@@ -283,7 +282,7 @@ def check_coupon(
 @router.post("/coupons/{code}/void", permission="benefits.write", summary="Void a coupon 作废优惠券")
 def void_coupon(code: CodePath, body: VoidIn, edge: EdgeNow, caller: Caller, locale: Tongue) -> OutcomeOut:
     """Take a coupon out of use; again changes nothing. Its stock comes back where the template says so."""
-    asked = Void(wording.plain_code(code), body.reason)
+    asked = Void(code, body.reason)
     with edge.database.transaction() as tx:
         (outcome,) = keeping.void(tx, [asked], at=edge.clock.now(), actor=caller.name)
         return wording.outcome_out(_done(outcome), locale)
@@ -298,7 +297,7 @@ def transfer_coupon(
     """Give a coupon to another member: it ends when it would have, a personal code is replaced."""
     with edge.database.transaction() as tx:
         to = _member(tx, body.to_member, field="to_member")
-        asked = Transfer(wording.outside_key(key), wording.plain_code(code), body.from_member, to)
+        asked = Transfer(wording.outside_key(key), code, body.from_member, to)
         (outcome,) = keeping.transfer(tx, [asked], at=edge.clock.now(), actor=caller.name)
         return wording.outcome_out(_done(outcome), locale)
 

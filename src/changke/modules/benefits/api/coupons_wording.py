@@ -1,17 +1,17 @@
 """The words of coupons over HTTP: what a till, a mailing or a console sends and reads."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Header, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from changke.kernel.errors import Refusal, refusal_codes
+from changke.kernel.clock import check_instant
+from changke.kernel.errors import OUT_OF_RANGE, Refusal, refusal_codes
 from changke.kernel.i18n import Locale
 from changke.kernel.web import PAGE_MAX
-from changke.modules.benefits import terms_coupons as terms
 from changke.modules.benefits.terms_coupons import (
     GENERATE_MAX,
     ClaimWindow,
@@ -60,8 +60,8 @@ class Wire(BaseModel):
 class NameIn(Wire):
     """A name in both languages."""
 
-    en: str = Field(min_length=1, max_length=200)
-    zh: str = Field(min_length=1, max_length=200)
+    en: str = Field(min_length=1, max_length=200, pattern=_PLAIN)
+    zh: str = Field(min_length=1, max_length=200, pattern=_PLAIN)
 
 
 class TemplateIn(Wire):
@@ -105,10 +105,17 @@ class TemplatesOut(BaseModel):
 class IssueIn(Wire):
     """Coupons for a member."""
 
-    key: str = Field(min_length=1, max_length=200, description="your own id of this issue; retry with the same one")
+    key: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=_PLAIN,
+        description="your own id of this issue; retry with the same one",
+    )
     member_id: UUID
     quantity: int = Field(default=1, ge=1, le=100)
-    occurred_at: AwareDatetime | None = Field(default=None, description="validity counts from here; empty: now")
+    occurred_at: AwareDatetime | None = Field(
+        default=None, description="validity counts from here, at most a day ahead of us; empty: now"
+    )
     reference: _Reference = None
 
 
@@ -303,13 +310,16 @@ def imported_out(one: Imported) -> ImportedOut:
     )
 
 
+def happened(at: datetime | None, now: datetime, field: str) -> datetime:
+    """Return an instant of the caller in UTC; refuses one of another age or more than a day ahead."""
+    if at is None:
+        return now
+    instant = check_instant(at, field)
+    if instant > now + timedelta(days=1):
+        raise Refusal(OUT_OF_RANGE, field=field, have=instant.isoformat(), need="at most a day ahead")
+    return instant
+
+
 def outside_key(key: str) -> str:
     """Return a caller's key in the space where it can never meet one of ours."""
     return f"api:{key}"
-
-
-def plain_code(text: str) -> str:
-    """Return a code from a path; refuses what no database can hold."""
-    if "\x00" in text:
-        raise Refusal(terms.COUPON_NOT_FOUND, field="code", have=text.replace("\x00", "?")[:64])
-    return text
