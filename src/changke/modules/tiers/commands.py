@@ -79,7 +79,12 @@ def record(tx: Tx, contributions: Sequence[Contribution], *, at: datetime) -> li
     profiles = identity.profiles_of(tx, touched)
     changes: list[TierChange] = []
     for tier_set in sorted(counting, key=lambda one: one.code):
-        changes += _raise(tx, tier_set, [row for row in gains if row[1] == tier_set.book], held, profiles, at=at)
+        since: dict[UUID, datetime] = {}
+        for one, book, _ in gains:
+            if book == tier_set.book:
+                member = members[one.profile_id]
+                since[member] = min(since.get(member, one.occurred_at), one.occurred_at)
+        changes += _raise(tx, tier_set, since, held, profiles, at=at)
     return changes
 
 
@@ -103,20 +108,19 @@ def _rows(contributions: Sequence[Contribution], sets: Mapping[str, TierSet]) ->
 def _raise(
     tx: Tx,
     tier_set: TierSet,
-    gains: Sequence[_Row],
+    since: Mapping[UUID, datetime],
     held: Mapping[store.Key, Held],
     profiles: Mapping[UUID, UUID],
     *,
     at: datetime,
 ) -> list[TierChange]:
-    """Look at every moment that new contributions touch, in order, and raise where a tier was reached."""
+    """Look at every moment from a member's first new contribution on, in order, and raise where a tier was reached.
+
+    Who stands at the top already is left alone. A profile that just went to another member is that merge's business.
+    """
     top = len(tier_set.tiers) - 1
-    since: dict[UUID, datetime] = {}
-    for one, _, _ in gains:
-        member = profiles[one.profile_id]
-        if held[member, tier_set.code].standing.rank < top:
-            since[member] = min(since.get(member, one.occurred_at), one.occurred_at)
-    asked = _asked(tx, tier_set, since, profiles)
+    rising = {one: moment for one, moment in since.items() if held[one, tier_set.code].standing.rank < top}
+    asked = _asked(tx, tier_set, rising, profiles)
     scale = Scale(tier_set)
     placer = placing.Placer(scale, held, at=at)
     for one_asked, sums in zip(asked, queries_sums.sums(tx, tier_set, asked, profiles, at=at), strict=True):
