@@ -1,4 +1,4 @@
-"""`changke demo`: a year of real grocery trade through the file intake, a programme and the ledger.
+"""`changke demo`: a year of real grocery trade through the file intake and the programme in `programs/grocery`.
 
 The data are the Complete Journey of 84.51°: 2,469 households, 155,848 baskets, 1,469,307 lines of the year 2017. Prices
 stay in cents, baskets are taken in the order of time. All instants move forward by whole weeks, so that the year ends
@@ -7,7 +7,6 @@ in the week before the demo was first loaded, and points, expiry and balances lo
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ from typing import Any
 from rich.progress import Progress as RichProgress
 from rich.progress import TaskID
 
+from changke.adapters import program_files
 from changke.adapters.files import File
 from changke.adapters.import_file import RejectsFile, read_mapping
-from changke.entry import checks, console, setup, wiring
+from changke.entry import checks, console, demo_coupons, program_folders, setup, wiring
 from changke.entry.console import say
+from changke.entry.demo_coupons import CouponsLoaded
 from changke.kernel import audit
 from changke.kernel.clock import Clock, SystemClock
 from changke.kernel.crypto import KeyRing
@@ -33,36 +34,20 @@ from changke.modules.activity.terms_import import ImportReport, Progress, Progre
 from changke.modules.identity import queries as identity
 from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing, queries_sealing
+from changke.modules.ledger import queries as wallets
 from changke.modules.ledger import queries_totals as flows
 from changke.modules.programs import commands as programs
-from changke.modules.programs import commands_versions as versions
 from changke.modules.programs import queries_versions
-from changke.modules.programs.terms_definition import Campaign, Credit, Program, Rule, Trigger
+from changke.modules.tiers import jobs as tier_jobs
+from changke.modules.tiers import queries as ladders
+from changke.modules.tiers import queries_totals as standings
 
 SOURCE = "complete-journey"
 FIRST_INSTANT = datetime(2017, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2018, 1, 2, tzinfo=UTC)
 WALLET = "points"
-PROGRAM = Program(
-    code="grocery",
-    name=Text("Grocery", "生鲜超市"),
-    currency="USD",
-    time_zone="America/New_York",
-    campaigns=(
-        Campaign(
-            "base",
-            Text("Base", "基础"),
-            (
-                Rule(
-                    "one_point_per_dollar",
-                    Text("One point per dollar", "每美元积一分"),
-                    (Credit("credit", points_per_unit=Decimal(1), valid_months=9),),
-                    trigger=Trigger("order"),
-                ),
-            ),
-        ),
-    ),
-)
+PROGRAM = "grocery"
+CURRENCY = "USD"
 FILES = {
     "products": Text("products", "商品"),
     "demographics": Text("households", "家庭"),
@@ -78,6 +63,15 @@ DATA_MISSING = RefusalCode(
         "未安装演示数据，请运行：pip install 'changke[demo]'",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class TierCount:
+    """How many members stand on a tier at the end of the year."""
+
+    tier: str
+    name: Text
+    members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +93,9 @@ class DemoReport:
     lines_per_second: float
     rejected: int
     lag_seconds: float | None
+    tiers: list[TierCount]
+    coupons: CouponsLoaded
+    points_value_minor: int
     audit_holds: bool
     audit_checks: int
     broken_checks: list[str]
@@ -121,9 +118,11 @@ def load(house: wiring.House, *, quiet: bool) -> DemoReport:
         secret = setup.first_things(database, clock)
         shift = _install_program(database, clock)
         reports = _import(database, keyring, clock, shift=shift, rejects=house.settings.home, quiet=quiet)
+        with console.busy(say("handing out coupons …", "正在发放与核销优惠券……"), quiet=quiet):
+            coupons = demo_coupons.load(database, clock, keyring, folder(), shift=shift)
         with console.busy(say("expiring, sealing, auditing …", "正在处理过期、封存与审计……"), quiet=quiet):
             _settle(database, keyring, clock)
-            return _report(database, clock, reports, shift=shift, secret=secret)
+            return _report(database, clock, reports, coupons, shift=shift, secret=secret)
     finally:
         database.close()
 
@@ -139,13 +138,14 @@ def folder() -> Path:
 def _install_program(database: Database, clock: Clock) -> timedelta:
     """Publish the demo's programme; returns how far the year is moved. It starts with the year, so it remembers."""
     with database.transaction() as tx:
-        standing = queries_versions.timeline(tx, PROGRAM.code).moments
+        standing = queries_versions.timeline(tx, PROGRAM).moments
         if standing:
             return standing[0].effective_from - FIRST_INSTANT
         weeks = max(0, (clock.now() - LAST_INSTANT) // timedelta(weeks=1))
         moved = timedelta(weeks=weeks)
-        versions.publish_first(tx, PROGRAM, at=clock.now(), effective_from=FIRST_INSTANT + moved)
-        programs.assign(tx, kind="source", codes=[SOURCE], program=PROGRAM.code)
+        contents = program_files.Folder(setup.programme_folder(PROGRAM)).contents()
+        program_folders.put_first(tx, contents, at=clock.now(), effective_from=FIRST_INSTANT + moved)
+        programs.assign(tx, kind="source", codes=[SOURCE], program=PROGRAM)
         return moved
 
 
@@ -179,22 +179,33 @@ def _follow(bar: RichProgress, task: TaskID) -> ProgressReport:
 
 
 def _settle(database: Database, keyring: KeyRing, clock: Clock) -> None:
-    """Do at once what the worker would do in the next minutes: expire what is due, seal what was posted."""
+    """Do at once what the worker would do in the next minutes: review tiers, expire what is due, seal entries."""
+    while tier_jobs.review_due(database, clock=clock):
+        pass
     ledger_jobs.expire_due(database, clock=clock)
     jobs_sealing.seal_pending(database, clock=clock, keyring=keyring)
 
 
 def _report(
-    database: Database, clock: Clock, reports: dict[str, ImportReport], *, shift: timedelta, secret: str | None
+    database: Database,
+    clock: Clock,
+    reports: dict[str, ImportReport],
+    coupons: CouponsLoaded,
+    *,
+    shift: timedelta,
+    secret: str | None,
 ) -> DemoReport:
     audited = audit.audit(database, checks.every())
     trade = reports["transactions"]
     with database.snapshot() as tx:
-        totals = trades.trade_totals(tx, source=SOURCE, currency=PROGRAM.currency)
+        totals = trades.trade_totals(tx, source=SOURCE, currency=CURRENCY)
         points = flows.totals(tx, wallet_type=WALLET)
         head = queries_sealing.latest_head(tx)
         source = next((one for one in activity.sources(tx, at=clock.now()) if one.source == SOURCE), None)
         members = identity.count_members(tx)
+        ladder = ladders.tier_set(tx, PROGRAM)
+        counted = dict(standings.members_by_tier(tx, tier_set=PROGRAM))
+        worth = wallets.wallet_types(tx)[WALLET].value_minor
     done = trade.counts.get("applied", 0)
     return DemoReport(
         changed=any(one.changed for one in reports.values()),
@@ -203,7 +214,7 @@ def _report(
         orders=totals.orders,
         lines=totals.lines,
         sales_minor=totals.net_minor,
-        currency=PROGRAM.currency,
+        currency=CURRENCY,
         points_issued=points.issued,
         points_expired=points.expired,
         points_outstanding=points.outstanding,
@@ -212,6 +223,9 @@ def _report(
         lines_per_second=done / trade.seconds * totals.lines / max(1, totals.orders) if trade.seconds else 0.0,
         rejected=sum(one.counts.get("rejected", 0) for one in reports.values()),
         lag_seconds=source.lag_seconds if source else None,
+        tiers=[TierCount(one.code, one.name, counted[one.code]) for one in ladder.tiers],
+        coupons=coupons,
+        points_value_minor=int(points.issued * worth),
         audit_holds=audited.holds,
         audit_checks=len(audited.findings),
         broken_checks=[one.check.name for one in audited.broken],
@@ -242,6 +256,8 @@ def describe(report: DemoReport) -> None:
         else say("Nothing changed: the year is loaded already", "无变化：数据此前已载入")
     )
     console.print_pairs(rows, title=title)
+    console.print_table(_ladder(report), title=say("Tiers at the end of the year", "年末等级分布"))
+    console.print_pairs(_cost(report), title=say("What the programme cost", "计划成本"))
     console.out.print(
         say(
             "Complete Journey 2017 (84.51°), moved by {days} days so that the year ends last week.",
@@ -250,6 +266,44 @@ def describe(report: DemoReport) -> None:
         ),
         style="dim",
     )
+
+
+def _ladder(report: DemoReport) -> list[dict[str, str]]:
+    ranked = max(1, sum(one.members for one in report.tiers))
+    return [
+        {
+            say("tier", "等级"): one.name.say(console.locale()),
+            say("members", "会员"): f"{one.members:,}",
+            say("share", "占比"): f"{one.members / ranked:.1%}",
+        }
+        for one in report.tiers
+    ]
+
+
+def _cost(report: DemoReport) -> list[tuple[str, str]]:
+    coupons, currency = report.coupons, report.currency
+    return [
+        (say("points at their value", "积分价值"), f"{Money(report.points_value_minor, currency):,}"),
+        (
+            say("coupon booklets handed out", "发放券册"),
+            f"{coupons.issued:,} ({coupons.mailings} {say('mailings', '期')})",
+        ),
+        (say("coupons redeemed", "核销优惠券"), f"{coupons.redeemed:,}"),
+        (
+            say("taken off by coupons, paid by brands", "优惠券抵扣（品牌承担）"),
+            f"{Money(coupons.brand_minor, currency):,}",
+        ),
+        (
+            say("taken off by coupons, paid by the store", "优惠券抵扣（门店承担）"),
+            f"{Money(coupons.store_minor, currency):,}",
+        ),
+        (say("of sales", "占销售额"), f"{_share(report):.2%}"),
+    ]
+
+
+def _share(report: DemoReport) -> float:
+    cost_minor = report.points_value_minor + report.coupons.store_minor
+    return cost_minor / report.sales_minor if report.sales_minor else 0.0
 
 
 def _throughput(report: DemoReport) -> str:

@@ -36,7 +36,7 @@ def convert(value: Value, columns: Sequence[Column], mapping: FileMapping) -> tu
         part, wrong = _convert_column(value, column, mapping)
         parts.append(part)
         faults |= wrong
-    whole = parts[0] if len(parts) == 1 else _combined(parts)
+    whole = parts[0] if len(parts) == 1 else _combined(parts, value.separator)
     if value.prefix:
         whole = [None if cell is None else value.prefix + str(cell) for cell in whole]
     if value.required and None in whole:
@@ -50,17 +50,17 @@ def _key(cell: Any) -> str:
     return cell.strip() if isinstance(cell, str) else str(cell)
 
 
-def _combined(parts: Sequence[Column]) -> Column:
+def _combined(parts: Sequence[Column], separator: str) -> Column:
     if all(set(map(type, part)) == {int} for part in parts):
         return list(map(sum, zip(*parts, strict=True)))
-    return [_combine(cells) for cells in zip(*parts, strict=True)]
+    return [_combine(cells, separator) for cells in zip(*parts, strict=True)]
 
 
-def _combine(cells: Sequence[Any]) -> Any:
+def _combine(cells: Sequence[Any], separator: str) -> Any:
     present = [cell for cell in cells if cell is not None]
     if not present:
         return None
-    return "-".join(present) if isinstance(present[0], str) else sum(present)
+    return separator.join(present) if isinstance(present[0], str) else sum(present)
 
 
 def _convert_column(value: Value, column: Column, mapping: FileMapping) -> tuple[Column, Faults]:

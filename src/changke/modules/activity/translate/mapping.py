@@ -26,13 +26,14 @@ MEMBER_IDENTIFIED = "member.identified"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Where one field comes from: a column, the sum or the joined text of several, or a constant."""
+    """Where one field comes from: a column, the sum of several or their texts with `separator` between, a constant."""
 
     target: str
     columns: tuple[str, ...] = ()
     constant: Any = None
     type: str = "text"
     prefix: str = ""
+    separator: str = "-"
     values: Mapping[str, Any] | None = None
     omit: Any = None
     required: bool = False
@@ -203,9 +204,8 @@ def _value(target: str, spec: str | dict[str, Any], type: str) -> Value:
     if isinstance(spec, str):
         return Value(target, (spec,), type=type)
     columns = tuple(spec["columns"]) if "columns" in spec else tuple([spec["column"]] if "column" in spec else ())
-    options = {
-        name: spec[name] for name in ("prefix", "values", "omit", "required", "thousands", "decimal") if name in spec
-    }
+    words = ("prefix", "separator", "values", "omit", "required", "thousands", "decimal")
+    options = {name: spec[name] for name in words if name in spec}
     return Value(target, columns, constant=spec.get("constant"), type=spec.get("type", type), **options)
 
 
