@@ -1,5 +1,7 @@
 """Programme versions over HTTP: two keys are two people."""
 
+import json
+
 import pytest
 from tests.programs.test_lint_findings import PROGRAMS
 
@@ -133,3 +135,12 @@ def test_a_published_folder_is_what_the_api_shows(edge, client, people, clock):
     answer = client.get("/v1/programs/grocery/versions/1", headers=people["carla"]).json()
     assert len(answer["document"]["campaigns"]) == len(contents.program.campaigns)
     assert answer["author"] == "changke"
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\ud800b", "\x1b[31m"])
+def test_a_reason_no_database_can_hold_is_refused(call, client, people, text):
+    published(call, document())
+    body = json.dumps({"reason": text}).encode()
+    headers = people["ben"] | {"Content-Type": "application/json"}
+    answer = client.post("/v1/programs/shop/campaigns/spring/pause", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text

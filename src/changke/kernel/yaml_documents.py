@@ -88,6 +88,8 @@ def _value(node: yaml.Node, depth: int, seen: set[int]) -> Any:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
+    if "\0" in text:
+        raise _fault(node, "NUL (U+0000)")
     if node.style:
         return text
     if text in _WORDS:

@@ -1,10 +1,11 @@
 """The steps of a version's life as every verb takes them: checked, numbered, noted with who and why, announced."""
 
+import re
 from datetime import datetime
 
 from changke.kernel.clock import check_instant
 from changke.kernel.database import Tx
-from changke.kernel.errors import Refusal
+from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.modules.programs import events_versions as events
 from changke.modules.programs import queries_versions as queries
 from changke.modules.programs import store_versions as store
@@ -25,6 +26,8 @@ from changke.modules.programs.terms_versions import (
     State,
     Version,
 )
+
+_UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def add(
@@ -127,13 +130,15 @@ def effective(tx: Tx, program: str, effective_from: datetime | None, at: datetim
 
 def person(name: str, field: str) -> str:
     """Return who acts; the name of the house itself is not for people."""
-    if not 0 < len(name.strip()) <= ACTOR_MAX or name.strip() == SYSTEM_ACTOR:
-        raise Refusal(ACTOR_NEEDED, field=field, have=name[:ACTOR_MAX])
+    if not 0 < len(name.strip()) <= ACTOR_MAX or name.strip() == SYSTEM_ACTOR or _UNWRITABLE.search(name):
+        raise Refusal(ACTOR_NEEDED, field=field, have=ascii(name[:ACTOR_MAX]))
     return name.strip()
 
 
 def said(text: str | None) -> str | None:
-    """Return what was said, None for nothing."""
+    """Return what was said, None for nothing; refuses what no database can hold."""
+    if text and _UNWRITABLE.search(text):
+        raise Refusal(INVALID_VALUE, field="reason", reason="control characters or halves of a character")
     return text.strip()[:REASON_MAX] or None if text else None
 
 
