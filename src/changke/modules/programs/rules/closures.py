@@ -116,7 +116,10 @@ class Closures:
 
     def measure(self, node: Lines, *, initial: bool) -> Measured:
         """Return the measure of a `lines` condition over a view."""
-        select = self.select(node.where, initial=initial)
+        where = node.where
+        if node.measure is Measure.QUANTITY and isinstance(where, Compare) and where.op in (Op.IS, Op.IN):
+            return self._quantity_by_value(where)
+        select = self.select(where, initial=initial)
         match node.measure:
             case Measure.AMOUNT if initial:
                 return lambda view: sum([view.start[index] for index in select(view)])
@@ -128,6 +131,19 @@ class Closures:
                 return lambda view: len(select(view))
             case Measure.SKUS:
                 return lambda view: len({view.skus[index] for index in select(view)})
+
+    def _quantity_by_value(self, where: Compare) -> Measured:
+        """Return the quantity of the lines that have one of some SKUs or brands."""
+        if where.fact not in COLUMNS:
+            select = self.select(where, initial=True)
+            return lambda view: sum([view.quantities[index] for index in select(view)])
+        wanted, fact = self._wanted(where.operand), where.fact
+
+        def measured(view: View) -> int:
+            quantities = view.quantities_by(fact)
+            return sum([quantities[value] for value in wanted & quantities.keys()])
+
+        return measured
 
     def _line(self, node: Node, *, initial: bool) -> LineTest:
         match node:

@@ -6,15 +6,17 @@ candidates; they run lane by lane, and what they leave is paid with points, ship
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.kernel.money import exponent
 from changke.modules.programs.rules.compiling import RuleCompiler, compile_lanes, zone_of
-from changke.modules.programs.rules.evaluating import evaluate, matches
+from changke.modules.programs.rules.evaluating import evaluate
 from changke.modules.programs.rules.explaining import Explanations
 from changke.modules.programs.rules.index import Index, Terms, numbers
 from changke.modules.programs.rules.limits import LimitRef, key
+from changke.modules.programs.rules.matching import matches
 from changke.modules.programs.rules.schedules import Calendar
 from changke.modules.programs.rules.shapes import Candidate, CompiledRule
 from changke.modules.programs.rules.triggers import Triggers
@@ -48,6 +50,8 @@ class Engine:
         self.index = Index([terms for _, terms, _ in compiled])
         self.triggers = Triggers(self.rules)
         self.limits: Mapping[str, Limit] = {ref.id: ref.limit for rule in self.rules for ref in rule.limits}
+        reducing = {rule.lane for rule in self.rules for step in rule.steps if step.reduction is not None}
+        self.lanes = tuple(replace(lane, reduces=lane.number in reducing) for lane in self.lanes)
         self.points_lane = any(lane.lane.kind is LaneKind.POINTS for lane in self.lanes)
         self.needs = self._needs(compiler)
         self.reads = self.needs | {name.partition(".")[0] for name in self.needs}
@@ -75,9 +79,10 @@ class Engine:
         return evaluate(self, request)
 
     def matches(self, request: Request) -> tuple[tuple[str, str], ...]:
-        """Return (campaign, rule) of every rule whose trigger, schedule, audience and condition hold.
+        """Return (campaign, rule) of every rule whose trigger, schedule, audience and condition hold; no effects.
 
-        On starting prices; no effects are computed. A rule that needs a coupon needs one here too.
+        Amounts are the starting prices. Where a rule reads what earlier steps leave, it is named if it might hold. A
+        rule that needs a coupon needs one here too.
         """
         return matches(self, request)
 

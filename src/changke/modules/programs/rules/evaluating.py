@@ -1,28 +1,21 @@
 """One evaluation, from the request to the answer."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from changke.kernel.money import exponent
 from changke.modules.programs.rules import lanes
 from changke.modules.programs.rules.answering import answer_coupons, explain_all
 from changke.modules.programs.rules.earning import Base, Earned, earn
-from changke.modules.programs.rules.explaining import Explanations, Reasons
-from changke.modules.programs.rules.hints import Near, NextStep, hints, only_gap
-from changke.modules.programs.rules.index import Index, numbers
+from changke.modules.programs.rules.explaining import Reasons
+from changke.modules.programs.rules.hints import NextStep, hints
 from changke.modules.programs.rules.limits import Gauge
-from changke.modules.programs.rules.schedules import Calendar, Live
-from changke.modules.programs.rules.shapes import Candidate, CompiledLane, CompiledRule
+from changke.modules.programs.rules.matching import Compiled, Matching
+from changke.modules.programs.rules.shapes import Candidate, CompiledLane
 from changke.modules.programs.rules.tender import pay
 from changke.modules.programs.rules.tills import Till
-from changke.modules.programs.rules.triggers import Triggers
-from changke.modules.programs.rules.views import View
-from changke.modules.programs.terms_definition import LaneKind, Program
+from changke.modules.programs.terms_definition import LaneKind
 from changke.modules.programs.terms_evaluation import (
-    CouponInHand,
     DueEffect,
     Evaluation,
     LineResult,
@@ -33,27 +26,6 @@ from changke.modules.programs.terms_evaluation import (
 
 VALID = timedelta(minutes=15)
 NEAR_TOLD_MAX = 5
-EPOCH = datetime(1970, 1, 1)
-_NEAR_TRIED_MAX = 16
-
-
-class Compiled(Protocol):
-    """What an evaluation reads of an engine."""
-
-    program: Program
-    version: int
-    zone: ZoneInfo
-    lanes: tuple[CompiledLane, ...]
-    earn_lane: int
-    rules: tuple[CompiledRule, ...]
-    singles: tuple[Candidate, ...]
-    index: Index
-    triggers: Triggers
-    calendar: Calendar
-    reads: frozenset[str]
-    explanations: Explanations
-    coupon_bits: dict[str, int]
-    without_coupon: int
 
 
 class _Run:
@@ -73,86 +45,27 @@ class _Run:
         "request",
         "steps",
         "till",
-        "unit",
         "view",
     )
 
     def __init__(self, engine: Compiled, request: Request) -> None:
-        situation = request.situation
-        local = situation.at.astimezone(engine.zone)
+        found = Matching(engine, request)
+        view = found.view
         member_id: UUID | None = None if request.member is None else request.member.member_id
         self.engine = engine
         self.request = request
-        self.view = View(request, local, engine.reads)
-        self.gauge = Gauge(request.used, situation, member_id, local)
-        self.reasons = Reasons(request, self.view, engine.zone, engine.explanations)
-        self.till = Till(self.view, self.gauge, engine.version, engine.lanes, self.reasons)
+        self.view = view
+        self.live = found.live
+        self.coupons = found.coupons
+        self.candidates = found.candidates
+        self.near = found.near
+        self.gauge = Gauge(request.used, request.situation, member_id, view.local)
+        self.reasons = Reasons(request, view, engine.zone, engine.explanations)
+        self.till = Till(view, self.gauge, engine.version, engine.lanes, self.reasons)
         self.empty: set[Candidate] = set()
-        self.live: Live = engine.calendar.at(situation.at, local)
-        self.unit = 10 ** exponent(request.cart.currency)
-        self.coupons: dict[str, CouponInHand] = {}
-        for coupon in request.coupons:
-            self.coupons.setdefault(coupon.code, coupon)
-        self.candidates: list[list[Candidate]] = [[] for _ in engine.lanes]
-        self.near: list[Near] = []
         self.points = 0
         self.paid: Sequence[int] = ()
         self.steps: list[NextStep] = []
-
-    # candidates -------------------------------------------------------------------------------------------------------
-
-    def match(self) -> None:
-        """Find the rules that may stand, by lane in their order, and those that only a threshold keeps back."""
-        engine, view, rules = self.engine, self.view, self.engine.rules
-        if self.request.cart.currency != engine.program.currency:
-            return
-        wanted, owed = self._with_coupons(self.live.bits & engine.triggers.bits(self.request))
-        passed, near = engine.index.through(view, wanted)
-        candidates, singles = self.candidates, engine.singles
-        doubtful = []
-        for number in numbers(passed | owed):
-            rule = rules[number]
-            holds = True
-            for conjunct in rule.residual:
-                if not conjunct.test(view):
-                    holds = False
-                    if conjunct.gap is not None:
-                        doubtful.append(number)
-                    break
-            if rule.rule.coupon is not None:
-                candidates[rule.lane] += self._by_coupon(rule, failed=not (holds and passed >> number & 1))
-            elif holds:
-                candidates[rule.lane].append(singles[number])
-        if near or doubtful:
-            self._find_near([*numbers(near), *doubtful])
-
-    def _with_coupons(self, bits: int) -> tuple[int, int]:
-        """Return the rules that need no coupon or find theirs, and of these the ones that owe it an answer."""
-        engine, owed = self.engine, 0
-        for coupon in self.coupons.values():
-            if coupon.refusal_code is None and coupon.template is not None:
-                owed |= engine.coupon_bits.get(coupon.template, 0)
-        owed &= bits
-        return (bits & engine.without_coupon) | owed, owed
-
-    def _by_coupon(self, rule: CompiledRule, *, failed: bool) -> list[Candidate]:
-        found = [
-            Candidate(rule, coupon, coupon.expires_at, coupon.code, failed)
-            for coupon in self.coupons.values()
-            if coupon.refusal_code is None and coupon.template == rule.rule.coupon
-        ]
-        if len(found) > 1:
-            found.sort(key=lambda one: (one.expires_at is None, one.expires_at or EPOCH, one.code))
-        return found
-
-    def _find_near(self, places: Sequence[int]) -> None:
-        for number in places[:_NEAR_TRIED_MAX]:
-            rule = self.engine.rules[number]
-            gap = only_gap(self.view, rule)
-            if gap is None:
-                continue
-            singles = [self.engine.singles[number]] if rule.rule.coupon is None else self._by_coupon(rule, failed=True)
-            self.near += [Near(one, gap, gap.have(self.view)) for one in singles]
 
     # lanes ------------------------------------------------------------------------------------------------------------
 
@@ -174,7 +87,7 @@ class _Run:
         available = member.values.get(f"wallet.{tender.wallet}", 0)
         assert isinstance(available, int)
         payable = [0 if out >> index & 1 else amount for index, amount in enumerate(run)]
-        paid = pay(tender, asked, payable, available, self.unit)
+        paid = pay(tender, asked, payable, available, self.engine.unit)
         if paid.rejection is not None:
             self.till.rejections.append(paid.rejection)
         self.points, self.paid = paid.points, paid.lines
@@ -224,21 +137,12 @@ class _Run:
         shipping = 0
         if settings.shipping:
             shipping = view.shipping if settings.on == "net" else self.request.cart.shipping_minor
-        return Base(lines, shipping, self.unit)
-
-
-def matches(engine: Compiled, request: Request) -> tuple[tuple[str, str], ...]:
-    """Return (campaign, rule) of the rules that match on starting prices."""
-    run = _Run(engine, request)
-    run.match()
-    found = [one.rule for lane in run.candidates for one in lane if not one.failed]
-    return tuple([(rule.campaign, rule.code) for rule in found])
+        return Base(lines, shipping, self.engine.unit)
 
 
 def evaluate(engine: Compiled, request: Request) -> Evaluation:
     """Return what a programme says of a request."""
     run = _Run(engine, request)
-    run.match()
     if request.trigger == "cart":
         run.price()
     earned, due = run.earn()
@@ -258,7 +162,7 @@ def evaluate(engine: Compiled, request: Request) -> Evaluation:
         tuple(earned.credits),
         tuple(due),
         rejections,
-        hints(run.view, near, run.steps, run.unit) if near or run.steps else (),
+        hints(run.view, near, run.steps, run.engine.unit) if near or run.steps else (),
         run.gauge.takes() if run.gauge.taken else (),
         used,
         until,

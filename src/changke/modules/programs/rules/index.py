@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from changke.kernel.conditions.nodes import All, AnyOf, Compare, FactType, Lines, Node, Op, Operand, SetName
+from changke.kernel.conditions.nodes import All, AnyOf, Compare, FactType, Lines, Measure, Node, Op, Operand, SetName
 from changke.modules.programs.rules.facts import SCHEMA
 from changke.modules.programs.rules.views import View
 
@@ -30,14 +30,14 @@ class Terms:
     without: dict[str, AbstractSet[str]] = field(default_factory=dict)
     low: dict[str, int] = field(default_factory=dict)
     high: dict[str, int] = field(default_factory=dict)
+    sum: tuple[str, int] | None = None
     hits: Hits | None = None
     targets: Hits | None = None
 
     def add(self, leaf: Node, sets: Mapping[str, AbstractSet[str]]) -> bool:
         """Take up a leaf as far as tables can hold it; answers whether that is all the leaf says."""
         if isinstance(leaf, Lines):
-            self._add_hits(leaf, sets)
-            return False
+            return self._add_sum(leaf, sets) or self._add_hits(leaf, sets)
         if not isinstance(leaf, Compare):
             return False
         spec = SCHEMA.spec(leaf.fact)
@@ -74,10 +74,24 @@ class Terms:
             self.high[leaf.fact] = min(high, self.high.get(leaf.fact, high))
         return True
 
-    def _add_hits(self, leaf: Lines, sets: Mapping[str, AbstractSet[str]]) -> None:
+    def _add_sum(self, leaf: Lines, sets: Mapping[str, AbstractSet[str]]) -> bool:
+        """Take up what lines of one category must cost at least."""
+        where, low = leaf.where, bounds(leaf.op, leaf.operand)
+        if self.sum is not None or leaf.measure is not Measure.AMOUNT or low[0] is None or low[1] is not None:
+            return False
+        if not isinstance(where, Compare) or where.fact != "line.category" or where.op is not Op.HAS_ANY:
+            return False
+        values = wanted(where.operand, sets)
+        if len(values) != 1 or low[0] <= 0:
+            return False
+        self.sum = (next(iter(values)), low[0])
+        return True
+
+    def _add_hits(self, leaf: Lines, sets: Mapping[str, AbstractSet[str]]) -> bool:
         low = bounds(leaf.op, leaf.operand)[0] if leaf.op is not Op.IS else leaf.operand
         if self.hits is None and isinstance(low, int) and low > 0:
             self.hits = hits(leaf.where, sets)
+        return False
 
 
 def bounds(op: Op, operand: Operand) -> tuple[int | None, int | None]:
@@ -167,10 +181,10 @@ class Index:
         self._without: dict[str, _Values] = {}
         self._low: dict[str, _Edges] = {}
         self._high: dict[str, _Edges] = {}
-        self._hits = _Hit(self.everyone)
-        self._targets = _Hit(self.everyone)
+        self._lines = _Lines(self.everyone)
         for number, one in enumerate(terms):
             self._add(1 << number, one)
+        self._lines.close()
         for edges in self._low.values():
             edges.close(low=True)
         for edges in self._high.values():
@@ -194,9 +208,7 @@ class Index:
         for edges, thresholds in ((self._low, terms.low), (self._high, terms.high)):
             for fact, edge in thresholds.items():
                 edges.setdefault(fact, _Edges(self.everyone)).add(bit, edge)
-        for hit, found in ((self._hits, terms.hits), (self._targets, terms.targets)):
-            if found is not None:
-                hit.add(bit, found)
+        self._lines.add(bit, terms)
 
     def through(self, view: View, bits: int) -> tuple[int, int]:
         """Return which of some rules all tables let through, and which only a threshold of the cart keeps back.
@@ -207,7 +219,9 @@ class Index:
             bits &= mask
             if not bits:
                 return 0, 0
-        near = 0
+        passed, reached = self._lines.sums(view)
+        near = bits & reached & ~passed
+        bits &= passed
         for fact in NEAR_FACTS:
             edges = self._low.get(fact)
             if edges is not None:
@@ -222,8 +236,7 @@ class Index:
         values = view.values
         for fact, one in self._among.items():
             yield one.table.get(values.get(fact), one.wild)
-        yield self._hits.mask(view)
-        yield self._targets.mask(view)
+        yield self._lines.mask(view)
         for fact, one in self._having.items():
             yield _union(one, values.get(fact))
         for fact, one in self._absent.items():
@@ -261,40 +274,75 @@ def _intersection(table: _Values, have: object, everyone: int) -> int:
     return bits
 
 
-class _Hit:
-    """Rules by values of which some line must have one."""
+class _Lines:
+    """Rules by values of which some line must have one: for their condition, and for their effects to do anything.
+
+    And rules by the least that lines of one category must cost together.
+    """
 
     def __init__(self, everyone: int) -> None:
-        self._wild = everyone
-        self._tables: dict[str, dict[str, int]] = {fact: {} for fact in HIT_FACTS}
+        self._wild = [everyone, everyone, everyone]
+        self._tables: dict[str, dict[str, list[int]]] = {fact: {} for fact in HIT_FACTS}
+        self._sums: dict[str, _Edges] = {}
 
-    def add(self, bit: int, found: Hits) -> None:
-        self._wild &= ~bit
-        for fact, values in found:
-            table = self._tables[fact]
-            for value in values:
-                table[value] = table.get(value, 0) | bit
+    def add(self, bit: int, terms: Terms) -> None:
+        for which, hits_of in enumerate((terms.hits, terms.targets)):
+            if hits_of is None:
+                continue
+            self._wild[which] &= ~bit
+            for fact, values in hits_of:
+                table = self._tables[fact]
+                for value in values:
+                    table.setdefault(value, [0, 0])[which] |= bit
+        if terms.sum is not None:
+            category, edge = terms.sum
+            self._wild[2] &= ~bit
+            self._sums.setdefault(category, _Edges(0)).add(bit, edge)
+
+    def close(self) -> None:
+        for edges in self._sums.values():
+            edges.close(low=True)
 
     def mask(self, view: View) -> int:
-        bits = self._wild
+        """Return the rules that the lines let through, but for sums."""
+        hit, target, _ = self._wild
         skus, categories, brands = (self._tables[fact] for fact in HIT_FACTS)
         if skus:
             for sku in view.skus:
                 found = skus.get(sku)
                 if found is not None:
-                    bits |= found
+                    hit |= found[0]
+                    target |= found[1]
         if brands:
-            for brand in view.brands:
+            for brand in set(view.brands):
                 found = brands.get(brand)  # type: ignore[arg-type]
                 if found is not None:
-                    bits |= found
+                    hit |= found[0]
+                    target |= found[1]
         if categories:
-            for levels in view.categories:
+            for levels in set(view.categories):
                 for level in levels:
                     found = categories.get(level)
                     if found is not None:
-                        bits |= found
-        return bits
+                        hit |= found[0]
+                        target |= found[1]
+        return hit & target
+
+    def sums(self, view: View) -> tuple[int, int]:
+        """Return the rules whose category costs enough, and those for which twice as much would."""
+        if not self._sums:
+            return -1, -1
+        amounts: dict[str, int] = {}
+        for levels, amount in zip(view.categories, view.start, strict=True):
+            for level in levels:
+                if level in self._sums:
+                    amounts[level] = amounts.get(level, 0) + amount
+        passed = near = self._wild[2]
+        for category, amount in amounts.items():
+            edges = self._sums[category]
+            passed |= edges.from_below(amount)
+            near |= edges.from_below(2 * amount)
+        return passed, near
 
 
 def numbers(bits: int) -> Iterator[int]:

@@ -1,6 +1,6 @@
 """Running a lane: its groups in order, the stacking classes, and the modes that take what comes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from changke.modules.programs.rules import best
@@ -17,10 +17,11 @@ def run(till: Till, lane: CompiledLane, candidates: Sequence[Candidate]) -> list
     standing = Standing(lane.lane.exclusive_max)
     till.open(lane)
     one_per_line = lane.lane.one_per_line
-    for number, group in groupby(candidates, key=lambda one: one.rule.group):
-        members = list(group)
+    for number, members in _by_group(lane, candidates):
         mode = lane.groups[number].mode
-        if mode is Mode.FIRST:
+        if len(members) == 1 and (members[0].rule.plain or not one_per_line):
+            _take(till, standing, members[0], closes=one_per_line)
+        elif mode is Mode.FIRST:
             _first(till, standing, members, one_per_line)
         elif mode is Mode.STACKABLE:
             _walk(till, standing, members, one_per_line)
@@ -28,9 +29,17 @@ def run(till: Till, lane: CompiledLane, candidates: Sequence[Candidate]) -> list
             best.per_line(till, standing, members)
         else:
             best.together(till, standing, members)
-    steps = next_steps(till.view, candidates, till.before_lane, till.entry_closed)
+    steps: list[NextStep] = []
+    if lane.reduces:
+        steps = next_steps(till.view, candidates, till.before_lane, till.entry_closed)
     till.close()
     return steps
+
+
+def _by_group(lane: CompiledLane, candidates: Sequence[Candidate]) -> Iterable[tuple[int, Sequence[Candidate]]]:
+    if len(lane.groups) == 1:
+        return ((0, candidates),) if candidates else ()
+    return [(number, list(some)) for number, some in groupby(candidates, key=lambda one: one.rule.group)]
 
 
 def _walk(till: Till, standing: Standing, candidates: Sequence[Candidate], one_per_line: bool) -> None:

@@ -132,10 +132,12 @@ class CompiledGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledLane:
-    """A lane with its groups in the order they run, the lanes it excludes and the caps that count here."""
+    """A lane with its groups in the order they run, the lanes it excludes the caps that count here,
+    and whether rules in it reduce by steps."""
 
     number: int
     lane: Lane
     groups: tuple[CompiledGroup, ...]
     excludes: tuple[int, ...]
     caps: tuple[CompiledCap, ...]
+    reduces: bool = False

@@ -30,6 +30,7 @@ class View:
         "shipping",
         "skus",
         "start",
+        "summed",
         "total",
         "values",
     )
@@ -49,6 +50,7 @@ class View:
         self.categories = [_levels(line.category) for line in lines]
         self.quantities = [line.quantity_milli for line in lines]
         self.shipping = request.cart.shipping_minor
+        self.summed: dict[str, dict[str, int]] = {}
         self.having: dict[str, dict[str, list[int]]] = {}
         self.selected: dict[int, Sequence[int]] = {}
         self.closed = 0
@@ -70,6 +72,17 @@ class View:
                 for index, value in enumerate(self.skus if fact == "line.sku" else self.brands):
                     if value is not None:
                         found.setdefault(value, []).append(index)
+        return found
+
+    def quantities_by(self, fact: str) -> dict[str, int]:
+        """Return the quantity of the lines that have a value of a fact (of one kind a line), by value."""
+        found = self.summed.get(fact)
+        if found is None:
+            found = self.summed[fact] = {}
+            column = self.skus if fact == "line.sku" else self.brands
+            for value, milli in zip(column, self.quantities, strict=True):
+                if value is not None:
+                    found[value] = found.get(value, 0) + milli
         return found
 
     def _values(self, needs: frozenset[str]) -> dict[str, FactValue]:
