@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from changke.kernel.database import Tx
-from changke.modules.identity import queries as identity
+from changke.modules.identity import queries_kin as kin
 from changke.modules.programs import rules_deciding as deciding
 from changke.modules.programs import store_allowances as allowances
 from changke.modules.programs import store_state as store
@@ -63,18 +63,24 @@ def meet(tx: Tx, profile_ids: Iterable[UUID], *, wait: bool = True) -> People:
 
 
 def look_at(tx: Tx, profile_ids: Iterable[UUID]) -> People:
-    """Return the members of profiles without a lock, for answers that write nothing."""
+    """Return the members of profiles without a lock and without what they bought, for answers that write nothing."""
     asked = list(profile_ids)
-    if not asked:
-        return People({}, {}, {})
-    members, profiles = _belonging(tx, asked)
-    return People(members, profiles, store.read_histories(tx, members_profiles(profiles)))
+    return People(*_belonging(tx, asked), {}) if asked else People({}, {}, {})
+
+
+def read_histories(tx: Tx, people: People, cases: Iterable[Case]) -> None:
+    """Read what members bought, where a rule asks for it."""
+    if any(name.startswith(_BOUGHT) for case in cases for name in case.reads):
+        people.histories = store.read_histories(tx, members_profiles(people.profiles))
+
+
+_BOUGHT = ("history.", "member.enrolled_days")
 
 
 def _belonging(tx: Tx, profile_ids: Iterable[UUID]) -> tuple[dict[UUID, UUID], dict[UUID, list[UUID]]]:
-    members = identity.members_of(tx, set(profile_ids))
+    members = kin.kin_of(tx, set(profile_ids))
     profiles: dict[UUID, list[UUID]] = {}
-    for profile, member in identity.profiles_of(tx, set(members.values())).items():
+    for profile, member in members.items():
         profiles.setdefault(member, []).append(profile)
     return members, profiles
 

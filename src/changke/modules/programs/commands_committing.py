@@ -78,8 +78,9 @@ def commit_sessions(
             answers[place] = answer
         else:
             due[place] = (session, one)
-    for place, committed in zip(due, settle(tx, list(due.values()), people, at=at, keyring=keyring), strict=True):
-        answers[place] = committed
+    done = settle(tx, list(due.values()), people, at=at, keyring=keyring)
+    store.close_sessions(tx, [one.session for one in done])
+    answers |= dict(zip(due, done, strict=True))
     return [answers[place] for place in range(len(asked))]
 
 
@@ -105,7 +106,7 @@ def _standing(session: Session, asked: CommitAsked, at: datetime) -> SessionAnsw
 
 
 def settle(tx: Tx, due: Sequence[_Pair], people: People, *, at: datetime, keyring: KeyRing) -> list[Committed]:
-    """Make promises true whose members and sessions are locked; raises what stands against one of them."""
+    """Make promises true whose members are locked; raises what stands against one of them. The caller keeps them."""
     if not due:
         return []
     settling = _Settling(tx, {order_id_of(s.session_id, c.source): (s, c) for s, c in due}, people, at)
@@ -116,7 +117,6 @@ def settle(tx: Tx, due: Sequence[_Pair], people: People, *, at: datetime, keyrin
             raise receipt.refusal
         if receipt.status is Status.DUPLICATE:
             raise Refusal(ORDER_NUMBER_TAKEN, field="order_number", have=asked.order_number, need="?")
-    store.close_sessions(tx, [one.session for one in settling.done.values()])
     return [settling.done[session.session_id] for session, _ in due]
 
 

@@ -20,15 +20,14 @@ class Desk:
 
     tx: Tx
     at: datetime
-    assigned: dict[tuple[str, str], str] = field(default_factory=dict)
+    assigned: dict[tuple[str, str], str] | None = None
     timelines: dict[str | None, Timeline | None] = field(default_factory=dict)
     engines: dict[tuple[str, int], Engine] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.assigned = store_state.assignments(self.tx)
-
     def program_of(self, store: str | None, source: str | None) -> str | None:
         """Return the programme a store or source belongs to; None is the only one there is."""
+        if self.assigned is None:
+            self.assigned = store_state.assignments(self.tx)
         if not self.assigned:
             return None
         named = (("store", store or ""), ("source", source or ""), ("source", _DEFAULT))

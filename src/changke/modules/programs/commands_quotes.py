@@ -14,7 +14,7 @@ from changke.modules.benefits import queries_coupons as coupons
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import queries_versions as versions
 from changke.modules.programs import rules_facts
-from changke.modules.programs.commands_batch import Case, Counts, People, load_counts, look_at
+from changke.modules.programs.commands_batch import Case, Counts, People, load_counts, look_at, read_histories
 from changke.modules.programs.commands_desk import Desk
 from changke.modules.programs.rules import documents
 from changke.modules.programs.rules.engine import Engine, compile_program
@@ -63,6 +63,7 @@ def quote(tx: Tx, asked: CartAsked, *, at: datetime) -> Quote:
     [prepared] = prepare(tx, [(new_id(), asked)], people, at=at)
     if isinstance(prepared, Refusal):
         raise prepared
+    read_histories(tx, people, [prepared.case])
     counts = load_counts(tx, people, [prepared.case], opening=False)
     reader = told.Reader(tx, [prepared.case], people, at=at)
     return answer(prepared, counts, reader)

@@ -18,12 +18,13 @@ from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits import terms_coupons
 from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import terms as points
+from changke.modules.ledger.wallet_types import WalletType
 from changke.modules.programs import commands_committing as committing
 from changke.modules.programs import commands_quotes as quotes
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_promises as promises
 from changke.modules.programs import store_sessions as store
-from changke.modules.programs.commands_answers import answer_of
+from changke.modules.programs.commands_answers import answer_of, types_for
 from changke.modules.programs.commands_batch import Counts, People, load_counts, meet, save_counts
 from changke.modules.programs.commands_quotes import Prepared, Quote
 from changke.modules.programs.store_allowances import WholeLimitNeeded
@@ -81,8 +82,7 @@ class _Opening:
         for wave in _waves(items):
             self._evaluate(wave)
             self._hold([item for item in wave.values() if item.quote])
-        self._save([item for item in items.values() if item.session])
-        self._commit({place: item for place, item in items.items() if item.session})
+        self._finish({place: item for place, item in items.items() if item.session})
         refused = [one.session_id for place, one in ours.items() if isinstance(self.answers[place], (Refusal, Busy))]
         store.give_back_keys(self.tx, refused)
         save_counts(self.tx, self.counts)
@@ -152,8 +152,9 @@ class _Opening:
                 raise outcome.refusal
             assert isinstance(outcome, points.Posted)
             held[item.asked.session_id] = outcome.posting_id
+        types = types_for(self.tx, [one.quote for one in items if one.quote])
         for item in items:
-            item.session = self._session(item, held.get(item.asked.session_id))
+            item.session = self._session(item, held.get(item.asked.session_id), types)
         self._reserve(items)
 
     def _hold_of(self, item: _Item) -> points.Hold:
@@ -183,7 +184,7 @@ class _Opening:
             if isinstance(outcome, terms_coupons.Refused):
                 raise outcome.refusal
 
-    def _session(self, item: _Item, hold_id: UUID | None) -> Session:
+    def _session(self, item: _Item, hold_id: UUID | None, types: Mapping[str, WalletType]) -> Session:
         quote, asked = item.quote, item.asked
         assert quote is not None
         return Session(
@@ -193,7 +194,7 @@ class _Opening:
             program=quote.case.program,
             version=quote.engine.version,
             quote_hash=quote.quote_hash,
-            answer=answer_of(self.tx, quote),
+            answer=answer_of(quote, types),
             kept=promises.kept(asked.session_id, quote.engine.program, quote.request, quote.evaluation),
             request=promises.request_data(asked.body),
             hold_id=hold_id,
@@ -203,11 +204,8 @@ class _Opening:
             closed_at=None,
         )
 
-    def _save(self, standing: Sequence[_Item]) -> None:
-        store.add_sessions(self.tx, [one.session for one in standing if one.session])
-
-    def _commit(self, standing: Mapping[int, _Item]) -> None:
-        """Answer what is open, and commit at once what asked for it."""
+    def _finish(self, standing: Mapping[int, _Item]) -> None:
+        """Commit at once what asked for it, and keep all sessions as they stand then."""
         due: dict[int, tuple[Session, CommitAsked]] = {}
         for place, item in standing.items():
             assert item.session is not None
@@ -217,6 +215,8 @@ class _Opening:
         done = committing.settle(self.tx, list(due.values()), self.people, at=self.at, keyring=self.keyring)
         for place, committed in zip(due, done, strict=True):
             self.answers[place] = Opened(committed.session, effects=committed.effects)
+        opened = [one.session for place in standing if isinstance(one := self.answers[place], Opened)]
+        store.add_sessions(self.tx, opened)
 
 
 def _fault(asked: SessionAsked, quote: Quote) -> Refusal | None:

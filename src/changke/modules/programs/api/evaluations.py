@@ -26,5 +26,6 @@ def evaluate(body: EvaluationIn, request: Request, edge: EdgeNow) -> Response:
         may_explain(request)
     with edge.database.snapshot() as tx:
         asked = asked_of(body, profile_of(tx, body, edge))
-        found = answers.answer_of(tx, quotes.quote(tx, asked, at=edge.clock.now()))
-    return json_answer(found)
+        quote = quotes.quote(tx, asked, at=edge.clock.now())
+        types = answers.types_for(tx, [quote])
+    return json_answer(answers.answer_of(quote, types))

@@ -1,12 +1,10 @@
 """The hash of a quote: two evaluations that promise the same have the same one."""
 
 import hashlib
-import json
-from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
-from changke.modules.programs.terms_evaluation import Evaluation, Request
+from changke.kernel import strict_json
+from changke.modules.programs.terms_evaluation import Cart, Evaluation, Request
 
 
 def quote_hash(program_code: str, request: Request, evaluation: Evaluation) -> str:
@@ -18,23 +16,25 @@ def quote_hash(program_code: str, request: Request, evaluation: Evaluation) -> s
     promised = {
         "program": program_code,
         "version": evaluation.rules_version,
-        "cart": asdict(request.cart),
-        "member": None if request.member is None else request.member.member_id.hex,
-        "lines": [asdict(line) for line in evaluation.lines],
-        "totals": asdict(evaluation.totals),
-        "applied": [asdict(one) for one in evaluation.applied],
-        "credits": [asdict(one) for one in evaluation.credits],
-        "due": [asdict(one) for one in evaluation.due],
-        "gifts": [asdict(one) for one in evaluation.gifts],
+        "cart": _cart(request.cart),
+        "member": None if request.member is None else request.member.member_id,
+        "lines": evaluation.lines,
+        "totals": evaluation.totals,
+        "applied": evaluation.applied,
+        "credits": evaluation.credits,
+        "due": evaluation.due,
+        "gifts": evaluation.gifts,
         "coupons_used": evaluation.coupons_used,
     }
-    text = json.dumps(promised, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(strict_json.canonical(promised)).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if isinstance(value, UUID):
-        return value.hex
-    raise TypeError(f"no canonical form of {type(value)}")
+def _cart(cart: Cart) -> tuple[Any, ...]:
+    lines = [
+        (
+            one.line_id, one.sku, one.quantity_milli, one.unit_price_minor, one.amount_minor, one.category, one.brand,
+            sorted(one.tags), dict(one.attributes), one.discountable, one.earns, one.tax_basis_points,
+        )
+        for one in cart.lines
+    ]  # fmt: skip
+    return cart.currency, lines, cart.shipping_minor, cart.tax_included
