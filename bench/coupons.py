@@ -58,7 +58,7 @@ from changke.modules.benefits.terms_coupons import (
 )
 
 NAME = Text("bench", "测试")
-TARGETS = {"claim_vs_tpcb": 0.4, "import_per_second": 30_000, "rush_served": 100}
+TARGETS = {"claim_vs_tpcb": 0.4, "import_per_second": 20_000, "rush_served": 100}
 
 
 def main() -> int:
