@@ -1,5 +1,6 @@
 """`changke program simulate`: a draft over past trade, on every core."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,10 @@ from changke.entry.console import say
 from changke.kernel.clock import SystemClock, check_instant
 from changke.kernel.database import Database
 from changke.kernel.errors import INVALID_VALUE, Refusal
+from changke.modules.programs import commands_accuracy as shadow
 from changke.modules.programs import commands_versions as versions
 from changke.modules.programs import queries_versions as queries
+from changke.modules.programs.terms_accuracy import SAMPLE_MAX
 from changke.modules.programs.terms_simulation import Simulation, SimulationAsked
 
 _INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"]
@@ -75,6 +78,31 @@ def simulate(
     else:
         simulating.describe(ran, currency=currency)
     raise typer.Exit(0 if ran.simulation.state == "done" else 1)
+
+
+@with_programs.command(help=say("Read decisions again by an independent reading.", "用独立解释器复核触发准确率。"))
+def accuracy(
+    program: cli_program.ProgramArgument,
+    since: SinceOption,
+    until: UntilOption,
+    sample: Annotated[int, typer.Option(min=1, max=SAMPLE_MAX)] = 500,
+    as_json: cli_program.JsonOption = False,
+) -> None:
+    """Exit code 1 when something fired that should not have, or did not fire and should have."""
+    begin, end = check_instant(_aware(since), "since"), check_instant(_aware(until), "until")
+    with cli_program.at_home() as database, database.transaction(statement_timeout_ms=600_000) as tx:
+        found = shadow.measure(tx, program, since=begin, until=end, sample=sample, at=SystemClock().now())
+    if as_json:
+        console.print_json({**asdict(found), "share": found.share})
+    else:
+        text = say(
+            "{agreed:,} of {compared:,} decisions agree ({share:.2%}); {skipped:,} passed over",
+            "{compared:,} 个判定中 {agreed:,} 个一致（{share:.2%}），{skipped:,} 个未复核",
+            agreed=found.agreed, compared=found.compared, share=found.share, skipped=found.skipped,
+        )  # fmt: skip
+        console.out.print(text)
+        console.print_table([{"order": str(one.order_id), "why": one.why} for one in found.differences[:20]])
+    raise typer.Exit(0 if found.agreed == found.compared else 1)
 
 
 def _version(database: Database, draft: str, actor: str) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from changke.modules.ledger import jobs as ledger_jobs
 from changke.modules.ledger import jobs_sealing
 from changke.modules.ledger import reactions as ledger_reactions
 from changke.modules.programs import jobs as programs_jobs
+from changke.modules.programs import jobs_accuracy, jobs_simulation
 from changke.modules.programs import reactions as programs_reactions
 from changke.modules.tiers import jobs as tiers_jobs
 from changke.modules.tiers import reactions as tiers_reactions
@@ -71,6 +72,12 @@ def tasks(edge: Edge) -> list[Task]:
         ),
         Task("tiers_review", 60, lambda: tiers_jobs.review_due(database, clock=clock)),
         Task("tiers_what_if", 5, lambda: tiers_jobs.what_if_due(database, clock=clock)),
+        Task("programs_simulate", 5, lambda: jobs_simulation.work(database, clock=clock, pieces_max=5)),
+        Task(
+            "programs_accuracy",
+            jobs_accuracy.EVERY_SECONDS,
+            lambda: jobs_accuracy.measure_due(database, clock=clock),
+        ),
         Task("programs_lapse", 5, lambda: programs_jobs.lapse_sessions(database, clock=clock)),
         Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),
         Task("activity_forget", 3600, _at(edge, lambda tx, at: activity_jobs.forget(tx, at=at))),

@@ -19,6 +19,10 @@ log_backlog = Gauge("changke_log_backlog_rows", "Event log rows a group has yet 
 log_lag = Gauge(
     "changke_log_lag_seconds", "Age of the oldest row a group has yet to read", ("group",), registry=registry
 )
+trigger_accuracy = Gauge(
+    "changke_trigger_accuracy", "Share of decisions that an independent reading agrees with", ("program",),
+    registry=registry,
+)  # fmt: skip
 ticks = Counter("changke_worker_ticks", "Turns of a periodic task", ("task", "outcome"), registry=registry)
 
 _SECRET_NAMES = re.compile(

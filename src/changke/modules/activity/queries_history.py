@@ -75,13 +75,13 @@ def past_orders(tx: Tx, *, profile_ids: Sequence[UUID], since: datetime, until: 
 
 
 def _past_order(row: Sequence[Any], returned: dict[tuple[UUID, int], tuple[int, int]]) -> PastOrder:
-    *head, coupons, skus, millis, shelves, nets, categories, numbers = row
-    lines = map(PastLine._make, zip(skus, millis, shelves, nets, categories, strict=True))
+    *_, coupons, skus, millis, shelves, nets, categories, numbers = row
+    lines = [PastLine(*line) for line in zip(skus, millis, shelves, nets, categories, strict=True)]
     if returned:
-        backs = [returned.get((head[0], number)) for number in numbers]
-        lines = (_kept(line, back) if back else line for line, back in zip(lines, backs, strict=True))
-        lines = (line for line in lines if line.quantity_milli or line.net_minor)
-    return PastOrder(*head, tuple(coupons or ()), tuple(lines))
+        backs = [returned.get((row[0], number)) for number in numbers]
+        lines = [_kept(line, back) if back else line for line, back in zip(lines, backs, strict=True)]
+        lines = [line for line in lines if line.quantity_milli or line.net_minor]
+    return PastOrder(*(*row[:7], tuple(coupons or ()), tuple(lines)))
 
 
 def _kept(line: PastLine, back: tuple[int, int]) -> PastLine:

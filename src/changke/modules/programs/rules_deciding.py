@@ -71,6 +71,9 @@ def _mentions(rule: Rule, fact: str) -> bool:
     return False
 
 
+_BY_LIMIT = ("limit_reached", "cap_reached")
+
+
 def kept(evaluation: Evaluation, request: Request, *, places: bool) -> dict[str, Any]:
     """Return what has to be remembered of an evaluation, as JSON data: enough to settle returns and to explain it."""
     data: dict[str, Any] = {}
@@ -80,6 +83,7 @@ def kept(evaluation: Evaluation, request: Request, *, places: bool) -> dict[str,
         data["due"] = [[one.kind, one.code, one.count, one.rule] for one in evaluation.due]
     if evaluation.takes:
         data["takes"] = [[*one.key, one.amount] for one in evaluation.takes]
+    if evaluation.takes or any(one.code in _BY_LIMIT for one in evaluation.rejections):
         data["used"] = [[*key, used] for key, used in request.used.items()]
     if request.member is not None and request.member.values:
         data["facts"] = plain(request.member.values)

@@ -1,5 +1,12 @@
 """HTTP routes of programmes."""
 
-from changke.modules.programs.api import decisions, evaluations, sessions, versions
+from changke.modules.programs.api import accuracy, decisions, evaluations, sessions, simulations, versions
 
-routers = (evaluations.router, sessions.router, decisions.router, versions.router)
+routers = (
+    evaluations.router,
+    sessions.router,
+    decisions.router,
+    versions.router,
+    simulations.router,
+    accuracy.router,
+)
