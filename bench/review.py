@@ -33,6 +33,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psutil
 import psycopg
 import sqlalchemy as sa
 
@@ -149,18 +150,27 @@ def _member(number: int) -> UUID:
     return UUID(int=0x01900000_0000_7000_8000_000000000000 + number + 1)
 
 
-def reviewer(url: str, at: datetime, results: "mp.Queue[tuple[float, float]]") -> None:
+def reviewer(url: str, at: datetime, results: "mp.Queue[tuple[float, float, float]]") -> None:
     """Review until nothing is left; runs in a process of its own."""
     database = Database(url, pool_size=1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    with database.transaction() as tx:
+        server = psutil.Process(tx.raw.info.backend_pid)
+    started, worked = time.perf_counter(), _cpu_s(server)
     while jobs.review_due(database, clock=FixedClock(at)):
         pass
-    took = time.perf_counter() - started
+    took, cpu_s = time.perf_counter() - started, _cpu_s(server) - worked
     database.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"a reviewer took {took:.1f} s and {peak / 1024:.0f} MB ({(peak - before) / 1024:.0f} of them to review)")
-    results.put((took, peak / 1024))
+    grown = (peak - before) / 1024
+    print(f"a reviewer took {took:.1f} s, {cpu_s:.1f} s of processor, {peak / 1024:.0f} MB ({grown:.0f} to review)")
+    results.put((took, peak / 1024, cpu_s))
+
+
+def _cpu_s(server: psutil.Process) -> float:
+    """Processor time of this process and of its server."""
+    times = server.cpu_times()
+    return time.process_time() + times.user + times.system
 
 
 def first_review(url: str, members: int) -> dict[str, float]:
@@ -168,9 +178,10 @@ def first_review(url: str, members: int) -> dict[str, float]:
     results = SPAWN.Queue()
     process = SPAWN.Process(target=reviewer, args=(url, MARCH, results))
     process.start()
-    took, memory = results.get()
+    took, memory, cpu_s = results.get()
     process.join()
-    return {"members": members, "rising_s": round(took, 1), "memory_mb": round(memory), **_did(url, "march")}
+    figures = {"rising_s": round(took, 1), "rising_cpu_us_a_member": round(cpu_s / members * 1e6)}
+    return {"members": members, **figures, "memory_mb": round(memory), **_did(url, "march")}
 
 
 def killed_review(url: str, members: int) -> dict[str, float]:
@@ -186,10 +197,11 @@ def killed_review(url: str, members: int) -> dict[str, float]:
     until_killed, killed_at = time.perf_counter() - started, _reviewed(url)
     second = SPAWN.Process(target=reviewer, args=(url, SEPTEMBER, results))
     second.start()
-    took, _ = results.get()
+    took, _, cpu_s = results.get()
     second.join()
-    did = _did(url, "september")
-    return {"killed_after_members": killed_at, "falling_s": round(until_killed + took, 1), **did}
+    each = round(cpu_s / (members - killed_at) * 1e6)
+    figures = {"falling_s": round(until_killed + took, 1), "falling_cpu_us_a_member": each}
+    return {"killed_after_members": killed_at, **figures, **_did(url, "september")}
 
 
 def _reviewed(url: str) -> int:

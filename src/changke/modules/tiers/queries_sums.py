@@ -65,16 +65,19 @@ def _added(
 ) -> list[_Added]:
     zone = ZoneInfo(tier_set.time_zone)
     days: dict[date, int] = {}
+    places: dict[datetime, int] = {}
     shapes: list[Periods] = []
     rows: list[tuple[UUID, int, datetime, int]] = []
     of_member: dict[UUID, list[UUID]] = {}
     for profile, member in profiles.items():
         of_member.setdefault(member, []).append(profile)
     for number, one in enumerate(asked):
-        day = one.moment.astimezone(zone).date()
-        place = days.setdefault(day, len(days))
-        if place == len(shapes):
-            shapes.append(periods(tier_set, day, review=review))
+        place = places.get(one.moment, -1)
+        if place < 0:
+            day = one.moment.astimezone(zone).date()
+            place = places[one.moment] = days.setdefault(day, len(days))
+            if place == len(shapes):
+                shapes.append(periods(tier_set, day, review=review))
         rows += [(profile, number, one.moment, place) for profile in of_member.get(one.member_id, ())]
     if not shapes:
         return []
