@@ -228,6 +228,8 @@ def test_pausing_reaches_what_is_scheduled_for_later(shop):
     then = queries.in_force(shop, as_of=NOON + 7 * DAY)
     base, spring = queries.document(shop, "corner_shop", then).campaigns
     assert (base.rules[0].priority, spring.state) == (3, "paused")
+    versions.withdraw(shop, "corner_shop", then, actor="anna", reason="not at all", at=NOON + HOUR)
+    assert queries.in_force(shop, as_of=NOON + 8 * DAY) == 3, "the plan without the pause does not come back"
 
 
 def test_rolling_back_brings_the_old_document_back_as_a_new_version(shop):

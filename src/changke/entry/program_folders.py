@@ -160,6 +160,8 @@ def apply(tx: Tx, contents: Contents, signed: Signed, *, at: datetime) -> Versio
             tx, program.code, draft.version, approver=signed.approver, at=at, acknowledged=signed.acknowledged,
             without_simulation=signed.without_simulation, reason=signed.note,
         )  # fmt: skip
+    if draft.state is State.PUBLISHED:
+        return draft  # it is scheduled already
     return versions.publish(
         tx, program.code, draft.version, actor=signed.actor, at=at, effective_from=signed.effective_from,
         reason=signed.note,

@@ -296,6 +296,8 @@ def _carry(
     steps.mended(tx, merged, at)
     made = steps.approve(tx, made, published.approver or SYSTEM_ACTOR, reason=why, at=at)
     steps.publish(tx, made, since, base=published.version, actor=actor, reason=why, at=at)
+    without = queries.version(tx, program, scheduled, at=at)
+    steps.move(tx, without, State.WITHDRAWN, actor=actor, reason=f"carried into version {made.version}", at=at)
 
 
 def _rebased(tx: Tx, found: Version, before: int, *, actor: str, at: datetime) -> Version:
