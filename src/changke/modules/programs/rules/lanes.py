@@ -50,7 +50,25 @@ def _walk(till: Till, standing: Standing, candidates: Sequence[Candidate], one_p
         pool.tell(standing)
         candidates = [one for one in candidates if not one.rule.alone]
     for candidate in candidates:
-        _take(till, standing, candidate, closes=one_per_line)
+        rule = candidate.rule
+        if rule.steps or rule.limits or candidate.coupon is not None:
+            _take(till, standing, candidate, closes=one_per_line)
+        else:
+            _give(till, standing, candidate)
+
+
+def _give(till: Till, standing: Standing, candidate: Candidate) -> None:
+    """Let a rule stand that changes no price, has no limit and needs no coupon."""
+    rule = candidate.rule
+    if rule.moving and not till.holds(rule):
+        till.miss(candidate)
+        return
+    blocked = standing.blocks(rule)
+    if blocked is not None:
+        till.reject(candidate, blocked[0], blocked_by=blocked[1])
+    elif till.gives(rule):
+        till.stood.append(candidate)
+        standing.add(rule)
 
 
 def _first(till: Till, standing: Standing, candidates: Sequence[Candidate], one_per_line: bool) -> None:

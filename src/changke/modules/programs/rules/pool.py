@@ -1,9 +1,10 @@
 """Rules that act on each line by itself, in a lane where only one effect may stand on a line: the largest wins it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
+from changke.modules.programs.rules.limits import LimitRef
 from changke.modules.programs.rules.outcomes import Outcome
 from changke.modules.programs.rules.pricing import Step, Touch
 from changke.modules.programs.rules.shapes import COMMON, NEVER, Candidate
@@ -19,6 +20,16 @@ class Restricted:
 
     without: int
     codes: tuple[tuple[str, str, str], ...] = ()
+
+
+def _kept(choice: Restricted, places: Sequence[int], left: int) -> Iterable[Restricted]:
+    """Yield what a set becomes when only so many of some places may stay in it."""
+    inside = [place for place in places if not choice.without >> place & 1]
+    if len(inside) <= left:
+        return (choice,)
+    everybody = sum(1 << place for place in inside)
+    some = islice(combinations(inside, left), _CHOICES_MAX + 1)
+    return [Restricted(choice.without | (everybody & ~sum(1 << place for place in kept))) for kept in some]
 
 
 class Pool:
@@ -37,8 +48,8 @@ class Pool:
         self._refused = 0
         for place, candidate in enumerate(members):
             self._add(place, candidate, standing)
-        self.exclusive = bool(self._exclusive)
-        self._choices = self._consistent(standing)
+        self._choices = self._within_uses(self._consistent(standing))
+        self.exclusive = bool(self._exclusive) or len(self._choices) > 1
         self.many_exclusive = len(self._choices) > _CHOICES_MAX
         self._best = self._winners(0, 0)
         self.simple = not (self.exclusive or till.capped()) and all(
@@ -47,6 +58,9 @@ class Pool:
 
     def _add(self, place: int, candidate: Candidate, standing: Standing) -> None:
         till, rule = self._till, candidate.rule
+        if rule.plain and rule.stacking == COMMON and not (rule.limits or rule.turning or standing.nevers):
+            self._add_plain(place, candidate)
+            return
         if candidate.failed or (not rule.turning and not till.holds(rule)):
             till.miss(candidate)
             self._refused |= 1 << place
@@ -76,6 +90,28 @@ class Pool:
         elif rule.stacking == COMMON:
             self._common |= 1 << place
 
+    def _add_plain(self, place: int, candidate: Candidate) -> None:
+        """Add a rule of the simplest and most frequent kind: one effect, nothing in its way."""
+        till, rule = self._till, candidate.rule
+        if candidate.failed or (rule.moving and not till.holds(rule)):
+            till.miss(candidate)
+            self._refused |= 1 << place
+            return
+        step = rule.steps[0]
+        lines = step.select(till.view)
+        closed = till.closed
+        if closed:
+            lines = [index for index in lines if not closed >> index & 1]
+        touches = step.off(till.view, lines) if step.off is not None and lines else []
+        if not touches:
+            till.refuse(Outcome(candidate))
+            self._refused |= 1 << place
+            return
+        self._cuts.append((place, step, touches))
+        if rule.moving:
+            self._moving |= 1 << place
+        self._common |= 1 << place
+
     def _consistent(self, standing: Standing) -> list[Restricted]:
         """Return the largest sets that may stand together beside what stands, by what they leave out."""
         nevers = sum(1 << place for place in self._exclusive)
@@ -86,6 +122,21 @@ class Pool:
                     kept = sum(1 << place for place in some)
                     found.append(Restricted(self._common | (nevers & ~kept)))
         return found if self._cuts else []
+
+    def _within_uses(self, found: list[Restricted]) -> list[Restricted]:
+        """Return the largest sets within sets that leave uses of shared limits enough for all in them."""
+        shared: dict[str, tuple[LimitRef, dict[int, None]]] = {}
+        for place, _, _ in self._cuts:
+            for ref in self._members[place].rule.limits:
+                if ref.shared and ref.limit.of == "uses":
+                    shared.setdefault(ref.id, (ref, {}))[1][place] = None
+        for ref, places in shared.values():
+            left = self._till.gauge.left(ref)
+            if len(places) > left:
+                found = [one for choice in found for one in _kept(choice, list(places), left)]
+            if len(found) > _CHOICES_MAX:
+                break
+        return found
 
     def choices(self) -> list[Restricted]:
         """Return the sets to choose from."""

@@ -101,7 +101,7 @@ class Till:
         elif rule.plain and not self._caps:
             return self._plain(candidate, rule.steps[0], closed)
         if not rule.steps:
-            return Outcome(candidate, gives=self._gives(rule))
+            return Outcome(candidate, gives=self.gives(rule))
         return self._careful(candidate, closed)
 
     def used_up(self, candidate: Candidate) -> Outcome | None:
@@ -131,7 +131,7 @@ class Till:
         return Outcome(candidate, [Taken(step, touches, off, off)], off)
 
     def _careful(self, candidate: Candidate, closed: int) -> Outcome:
-        outcome = Outcome(candidate, gives=self._gives(candidate.rule))
+        outcome = Outcome(candidate, gives=self.gives(candidate.rule))
         view = self.view
         saved, shipping = view.run, view.shipping
         view.run = saved[:]
@@ -195,17 +195,20 @@ class Till:
         view.run = saved
         return outcome
 
-    def _gives(self, rule: CompiledRule) -> bool:
+    def gives(self, rule: CompiledRule) -> bool:
         """Say whether a rule gives points or anything else than a price; rates and factors need lines that count."""
         if not rule.earns or not self.member:
             return False
         if self._lane.lane.kind is not LaneKind.EARN:
             return True
-        if rule.dues or any(credit.points is not None for credit in rule.credits):
+        if rule.dues or rule.fixed_points:
             return True
         view = self.view
-        chosen = [step.select(view) for step in rule.credits] + [step.select(view) for step in rule.multiplies]
-        return any(view.lines[index].earns for lines in chosen for index in lines)
+        for step in (*rule.credits, *rule.multiplies):
+            for index in step.select(view):
+                if view.lines[index].earns:
+                    return True
+        return False
 
     def holds(self, rule: CompiledRule) -> bool:
         """Say whether what a rule asks of running amounts holds now."""
