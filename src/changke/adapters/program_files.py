@@ -132,7 +132,7 @@ class Folder:
 
     def contents(self) -> Contents:
         """Return what the folder says; raises `FolderFaulty` with every fault of every file."""
-        program = self._checked(self._program, documents.parse) if self._program.data is not None else None
+        program = self._checked(self._program, documents.parse) if self._program.files else None
         found = {name: self._checked(one, _OTHERS[name].read) for name, one in self._others.items()}
         if self._faults or program is None:
             raise FolderFaulty(self._faults)
