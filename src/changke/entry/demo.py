@@ -145,7 +145,7 @@ def _install_program(database: Database, clock: Clock) -> timedelta:
         moved = timedelta(weeks=weeks)
         contents = program_files.Folder(setup.programme_folder(PROGRAM)).contents()
         program_folders.put_first(tx, contents, at=clock.now(), effective_from=FIRST_INSTANT + moved)
-        programs.assign(tx, kind="source", codes=[SOURCE], program=PROGRAM)
+        programs.assign(tx, kind="source", codes=[SOURCE], program=PROGRAM, at=clock.now())
         return moved
 
 

@@ -58,4 +58,4 @@ def _first_program(tx: Tx, at: datetime) -> None:
         return
     starter = program_files.Folder(programme_folder(STARTER)).contents().program
     versions.publish_first(tx, starter, at=at, effective_from=FIRST_INSTANT)
-    programs.assign(tx, kind="source", codes=["*"], program=STARTER)
+    programs.assign(tx, kind="source", codes=["*"], program=STARTER, at=at)

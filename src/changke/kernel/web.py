@@ -258,7 +258,7 @@ def check_permissions(app: FastAPI) -> None:
 
 def answer_refusals(app: FastAPI) -> None:
     """Turn refusals, invalid requests, busy databases and defects into RFC 9457 problems."""
-    app.add_exception_handler(Refusal, _on_refusal)
+    app.add_exception_handler(Refusal, problem)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(DBAPIError, _on_database)
@@ -277,10 +277,6 @@ def problem(request: Request, refusal: Refusal, **members: Any) -> Response:
     return Response(
         orjson.dumps(body), status_code=refusal.code.status, media_type="application/problem+json", headers=headers
     )
-
-
-def _on_refusal(request: Request, refusal: Any) -> Response:
-    return problem(request, refusal)
 
 
 def _on_invalid(request: Request, invalid: Any) -> Response:

@@ -41,8 +41,8 @@ def _run(tx: Tx, facts: Sequence[Fact | Occasion], at: datetime) -> Mapping[UUID
         return deciding.run(tx, facts, at=at, whole=True)
 
 
-def assign(tx: Tx, *, kind: str, codes: Sequence[str], program: str | None) -> None:
+def assign(tx: Tx, *, kind: str, codes: Sequence[str], program: str | None, at: datetime) -> None:
     """Let stores (`store`) or sources (`source`, `*` for all others) belong to a programme; None takes them out."""
     if kind not in ("store", "source"):
         raise Refusal(INVALID_VALUE, field="kind", have=kind, reason="store, source")
-    store.assign(tx, kind, codes, program)
+    store.assign(tx, kind, codes, program, at=at)

@@ -18,13 +18,13 @@ from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits import terms_coupons
 from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import terms as points
-from changke.modules.ledger.wallet_types import WalletType
+from changke.modules.ledger.queries_validity import Validities
 from changke.modules.programs import commands_committing as committing
 from changke.modules.programs import commands_quotes as quotes
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_promises as promises
 from changke.modules.programs import store_sessions as store
-from changke.modules.programs.commands_answers import answer_of, types_for
+from changke.modules.programs.commands_answers import answer_of, validities_for
 from changke.modules.programs.commands_batch import Counts, People, load_counts, meet, save_counts
 from changke.modules.programs.commands_quotes import Prepared, Quote
 from changke.modules.programs.store_allowances import WholeLimitNeeded
@@ -152,9 +152,9 @@ class _Opening:
                 raise outcome.refusal
             assert isinstance(outcome, points.Posted)
             held[item.asked.session_id] = outcome.posting_id
-        types = types_for(self.tx, [one.quote for one in items if one.quote])
+        validities = validities_for(self.tx, [one.quote for one in items if one.quote])
         for item in items:
-            item.session = self._session(item, held.get(item.asked.session_id), types)
+            item.session = self._session(item, held.get(item.asked.session_id), validities)
         self._reserve(items)
 
     def _hold_of(self, item: _Item) -> points.Hold:
@@ -184,7 +184,7 @@ class _Opening:
             if isinstance(outcome, terms_coupons.Refused):
                 raise outcome.refusal
 
-    def _session(self, item: _Item, hold_id: UUID | None, types: Mapping[str, WalletType]) -> Session:
+    def _session(self, item: _Item, hold_id: UUID | None, validities: Validities | None) -> Session:
         quote, asked = item.quote, item.asked
         assert quote is not None
         return Session(
@@ -194,7 +194,7 @@ class _Opening:
             program=quote.case.program,
             version=quote.engine.version,
             quote_hash=quote.quote_hash,
-            answer=answer_of(quote, types),
+            answer=answer_of(quote, validities),
             kept=promises.kept(asked.session_id, quote.engine.program, quote.request, quote.evaluation),
             request=promises.request_data(asked.body),
             hold_id=hold_id,

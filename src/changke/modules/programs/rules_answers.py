@@ -31,20 +31,20 @@ SHIPPING_OFF = Text("{name}: {amount} off shipping", "{name}：运费省 {amount
 CAPPED = Text("{said} (capped by {cap})", "{said}（受 {cap} 封顶）")
 EARNED = Text("{name}: {points} {wallet}", "{name}：得 {points} {wallet}")
 GIVEN = Text("{name}: {count} × {code} free", "{name}：赠 {code} × {count}")
-DUE = Text("{name}: {what} {code}", "{name}：{what} {code}")
+DUE = Text("{name}: {what} {code}", "{name}：获得{what} {code}")
 MORE_MONEY = Text("{missing} more → {name}: {gain}", "再买 {missing} → {name}：{gain}")
 MORE_PIECES = Text("{missing} more → {name}: {gain}", "再买 {missing} 件 → {name}：{gain}")
 GAIN_MONEY = Text("{amount} off", "省 {amount}")
 GAIN_POINTS = Text("{points} points", "得 {points} 积分")
-WHY_NOT = Text("{name}: {reason}", "{name}：{reason}")
+WHY_NOT = Text("{name} does not apply: {reason}", "{name}未生效：{reason}")
 
 WHAT = {
-    "issue_coupon": Text("coupon", "赠券"),
+    "issue_coupon": Text("coupon", "优惠券"),
     "grant_benefit": Text("benefit", "权益"),
     "grant_badge": Text("badge", "勋章"),
     "advance_mission": Text("mission", "任务进度"),
     "draw_ticket": Text("draw ticket", "抽奖机会"),
-    "tag": Text("tag", "打标签"),
+    "tag": Text("tag", "标签"),
     "untag": Text("tag removed", "去标签"),
     "start_journey": Text("journey", "开始旅程"),
     "call_webhook": Text("message to", "通知"),

@@ -1,6 +1,7 @@
 """Locks and writes of what programmes remember of profiles. Everybody locks in the same order, members first."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -179,7 +180,7 @@ def assignments(tx: Tx) -> dict[tuple[str, str], str]:
     return {(kind, code): program for kind, code, program in rows}
 
 
-def assign(tx: Tx, kind: str, codes: Sequence[str], program: str | None) -> None:
+def assign(tx: Tx, kind: str, codes: Sequence[str], program: str | None, *, at: datetime) -> None:
     """Let stores or sources belong to a programme; None takes them back to the default one."""
     tx.raw.execute(
         "DELETE FROM programs.assignment WHERE kind = %s AND code = ANY(%s) AND %s::text IS NULL",
@@ -187,7 +188,7 @@ def assign(tx: Tx, kind: str, codes: Sequence[str], program: str | None) -> None
     )
     if program is not None:
         tx.raw.execute(
-            "INSERT INTO programs.assignment SELECT %s, code, %s, clock_timestamp() FROM unnest(%s::text[]) AS code"
+            "INSERT INTO programs.assignment SELECT %s, code, %s, %s FROM unnest(%s::text[]) AS code"
             " ON CONFLICT (kind, code) DO UPDATE SET program = excluded.program, recorded_at = excluded.recorded_at",
-            (kind, program, list(codes)),
+            (kind, program, at, list(codes)),
         )

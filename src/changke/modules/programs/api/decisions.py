@@ -102,7 +102,7 @@ def list_assignments(edge: EdgeNow) -> Assignments:
 def assign(body: AssignIn, edge: EdgeNow) -> Assignments:
     """Let stores or sources belong to a programme; a store counts before a source."""
     with edge.database.transaction() as tx:
-        commands.assign(tx, kind=body.kind, codes=body.codes, program=body.program)
+        commands.assign(tx, kind=body.kind, codes=body.codes, program=body.program, at=edge.clock.now())
         return _assignments(tx)
 
 

@@ -27,5 +27,5 @@ def evaluate(body: EvaluationIn, request: Request, edge: EdgeNow) -> Response:
     with edge.database.snapshot() as tx:
         asked = asked_of(body, profile_of(tx, body, edge))
         quote = quotes.quote(tx, asked, at=edge.clock.now())
-        types = answers.types_for(tx, [quote])
-    return json_answer(answers.answer_of(quote, types))
+        validities = answers.validities_for(tx, [quote])
+    return json_answer(answers.answer_of(quote, validities))
