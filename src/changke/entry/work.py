@@ -78,6 +78,7 @@ def tasks(edge: Edge) -> list[Task]:
             jobs_accuracy.EVERY_SECONDS,
             lambda: jobs_accuracy.measure_due(database, clock=clock),
         ),
+        Task("programs_daily", 30, lambda: programs_jobs.fire_daily(database, clock=clock)),
         Task("programs_lapse", 5, lambda: programs_jobs.lapse_sessions(database, clock=clock)),
         Task("activity_tallies", 10, _at(edge, lambda tx, at: activity_jobs.roll_up_tallies(tx, at=at))),
         Task("activity_forget", 3600, _at(edge, lambda tx, at: activity_jobs.forget(tx, at=at))),

@@ -282,7 +282,7 @@ class _Batch:
             trigger_detail=one.detail,
         )  # fmt: skip
         evaluation, _ = self._evaluated(case, request)
-        if one.once or evaluation.credits or evaluation.due:
+        if one.kind == "enrolment" or evaluation.credits or evaluation.due:
             self._keep(case, request, evaluation, one.kind, 0, {})
         wave.give(case, evaluation.credits, evaluation.due, one.occurred_at)
 

@@ -33,6 +33,15 @@ class Key(NamedTuple):
     counter: CounterKey
 
 
+class Run(NamedTuple):
+    """One kind of occasion on one local day."""
+
+    program: str
+    kind: str
+    detail: str
+    day: str
+
+
 @dataclass(slots=True)
 class Decided:
     """What was decided for an order or another fact.

@@ -84,3 +84,29 @@ assignment = sa.Table(
     sa.CheckConstraint("kind IN ('store', 'source')", name="kind_known"),
     schema="programs",
 )
+
+daily_run = sa.Table(
+    "daily_run",
+    metadata,
+    *text_code("program", 64),
+    *text_code("kind", 16),
+    sa.Column("detail", sa.Text, nullable=False, comment="days before a birthday, the local time of a schedule"),
+    *text_code("day", 10),
+    uuid("reached", nullable=True, comment="the last profile that was looked at"),
+    sa.Column("done", sa.Boolean, nullable=False),
+    *instant("moved_at"),
+    sa.PrimaryKeyConstraint("program", "kind", "detail", "day"),
+    schema="programs",
+)
+
+shadow_report = sa.Table(
+    "shadow_report",
+    metadata,
+    uuid("report_id", primary_key=True),
+    *instant("made_at"),
+    sa.Column("compared", sa.Integer, nullable=False),
+    sa.Column("agreed", sa.Integer, nullable=False),
+    sa.Column("differences", postgresql.JSON, nullable=False),
+    sa.CheckConstraint("0 <= agreed AND agreed <= compared", name="agreed_some"),
+    schema="programs",
+)
