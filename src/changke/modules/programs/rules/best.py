@@ -59,7 +59,7 @@ def _share(till: Till, standing: Standing, outcomes: Sequence[Outcome], pool: Po
         if len(members) > EXACT_MAX:
             till.greedy, way = True, sharing.by_gain(till, members, pool)
         else:
-            search = sharing.Sharing(till, standing, members, pool, lines)
+            search = sharing.Sharing(till, members, pool.offs(lines))
             way = search.run()
             till.greedy = till.greedy or search.nodes > sharing.NODES_MAX
         for candidate, reserved in way.steps:
@@ -307,7 +307,7 @@ class _Search:
         rules = [one.rule for one in chosen if isinstance(one, Candidate)]
         ends = [one.expires_at or _FOREVER for one in chosen if isinstance(one, Candidate) and one.coupon is not None]
         return (
-            sum(till.view.run) + till.view.shipping,
+            till.view.amount + till.view.shipping,
             -sum(rule.fixed_points for rule in rules) if till.member else 0,
             -sum(rule.gift_pieces for rule in rules),
             sum(rule.gift_cost for rule in rules),
@@ -349,7 +349,7 @@ class _Search:
         hope = sum(outcome.off for _, outcome in open_to)
         if self.pool is not None and not used >> len(self.members) & 1:
             hope += self.pool.off_of(~self.till.closed)
-        least = sum(view.run) + view.shipping - hope
+        least = view.amount + view.shipping - hope
         return least > self.best_key[0] or (self.only_price and least == self.best_key[0])
 
     def _open_to(self, used: int) -> list[tuple[int, Outcome]]:

@@ -64,7 +64,7 @@ class Closures:
                 check = self.check(op, operand)
                 if initial:
                     return lambda view: check(view.total)
-                return lambda view: check(sum(view.run))
+                return lambda view: check(view.amount)
             case Compare(fact, op, operand):
                 check = self.check(op, operand)
                 return lambda view: check(view.values.get(fact))
@@ -98,8 +98,8 @@ class Closures:
         def remembered(view: View) -> Sequence[int]:
             lines = view.selected.get(key)
             if lines is None:
-                having = view.lines_by(fact)
-                hits = wanted & having.keys() if len(wanted) > 1 else wanted
+                values, having = view.lines_by(fact)
+                hits = wanted & values if len(wanted) > 1 else wanted
                 if len(hits) == 1:
                     (value,) = hits
                     lines = having.get(value, ())
@@ -140,8 +140,8 @@ class Closures:
         wanted, fact = self._wanted(where.operand), where.fact
 
         def measured(view: View) -> int:
-            quantities = view.quantities_by(fact)
-            return sum([quantities[value] for value in wanted & quantities.keys()])
+            values, quantities = view.quantities_by(fact)
+            return sum([quantities[value] for value in wanted & values])
 
         return measured
 

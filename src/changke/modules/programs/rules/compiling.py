@@ -237,7 +237,7 @@ class RuleCompiler:
             return Gap(lambda view: sum(view.quantities), need, said, True, path, leaf.fact, every)
         if leaf.fact != "cart.amount":
             return None
-        measured = (lambda view: view.total) if initial else (lambda view: sum(view.run))
+        measured = (lambda view: view.total) if initial else (lambda view: view.amount)
         return Gap(measured, need, said, False, path, leaf.fact, every)
 
     # effects ----------------------------------------------------------------------------------------------------------

@@ -38,10 +38,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class _Factor:
-    """A factor that stands, the lines it is for (bits), and whether it is for everything."""
+    """A factor that stands, and the lines it is for, also as bits."""
 
     candidate: Candidate
     step: MultiplyStep
+    chosen: Sequence[int]
     lines: int
 
 
@@ -78,7 +79,7 @@ def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, 
             if credit.points is None:
                 rates.setdefault(credit.wallet, []).append((candidate, credit))
     for wallet, some in rates.items():
-        mine = [_Factor(one, step, _bits(step.select(view))) for one, step in factors if step.wallet == wallet]
+        mine = [_factor(view, one, step) for one, step in factors if step.wallet == wallet]
         _earn_wallet(gauge, earned, wallet, _Sum(view, base, settings, some), mine)
     for candidate in candidates:
         for credit in candidate.rule.credits:
@@ -89,6 +90,11 @@ def earn(view: View, gauge: Gauge, candidates: Sequence[Candidate], base: Base, 
         multiplied = {code for one in earned.credits for code in one.because}
         earned.effective.update(one for one, _ in factors if one.rule.code in multiplied)
     return earned
+
+
+def _factor(view: View, candidate: Candidate, step: MultiplyStep) -> _Factor:
+    chosen = step.select(view)
+    return _Factor(candidate, step, chosen, _bits(chosen))
 
 
 def _bits(lines: Sequence[int]) -> int:
@@ -145,12 +151,12 @@ def _combined(factors: Sequence[_Factor], count: int, settings: EarnSettings) ->
     bottoms = [one.step.factor.denominator for one in factors]
     common = prod(bottoms) if settings.multipliers == "multiply" else lcm(*bottoms)
     known: dict[int, int] = {}
+    covering = [0] * count
+    for place, one in enumerate(factors):
+        for index in one.chosen:
+            covering[index] |= 1 << place
     lines = []
-    for index in range(count):
-        over = 0
-        for place, one in enumerate(factors):
-            if one.lines >> index & 1:
-                over |= 1 << place
+    for over in covering:
         if over not in known:
             known[over] = _numerator(
                 [one.step.factor for p, one in enumerate(factors) if over >> p & 1], common, settings

@@ -97,6 +97,7 @@ class _Run:
                 run[index] -= amount
                 self.till.after[index] = (*self.till.after[index], (lane.lane.code, run[index]))
                 changed |= 1 << index
+        self.view.amount = sum(run)
         self.till.exclude(lane, changed)
 
     # earning ----------------------------------------------------------------------------------------------------------

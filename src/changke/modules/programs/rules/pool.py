@@ -158,9 +158,9 @@ class Pool:
         """Return the most the pool takes off some lines (bits)."""
         return sum(amount for index, (amount, _) in self._best.items() if lines >> index & 1)
 
-    def wins(self, lines: int) -> int:
-        """Return those of some lines (bits) that the pool takes something off."""
-        return sum(1 << index for index in self._best if lines >> index & 1)
+    def offs(self, lines: int) -> list[tuple[int, int]]:
+        """Return what the pool takes off each of some lines, each as (bit, minor units)."""
+        return [(1 << index, amount) for index, (amount, _) in self._best.items() if lines >> index & 1]
 
     def holds(self) -> bool:
         """Say whether what the winners of the open lines ask of running amounts holds now."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from changke.modules.programs.rules.outcomes import Outcome
 from changke.modules.programs.rules.pool import Pool
 from changke.modules.programs.rules.shapes import Candidate
-from changke.modules.programs.rules.standing import Standing
 from changke.modules.programs.rules.tills import Till
 
 NODES_MAX = 5_000
@@ -26,13 +25,11 @@ class Way:
 
 @dataclass(slots=True)
 class Sharing:
-    """The search over one component of whole rules."""
+    """The search over one component of whole rules; `offs` is what the pool takes off its lines (as bits)."""
 
     till: Till
-    standing: Standing
     members: Sequence[Candidate]
-    pool: Pool
-    lines: int
+    offs: Sequence[tuple[int, int]]
     best_left: int = 0
     best: Way = field(default_factory=Way)
     nodes: int = 0
@@ -47,7 +44,11 @@ class Sharing:
     def _left(self) -> int:
         """Return what is payable when the pool takes what is open of the component."""
         view = self.till.view
-        return sum(view.run) + view.shipping - self.pool.off_of(self.lines & ~self.till.closed)
+        return view.amount + view.shipping - self._pool_off()
+
+    def _pool_off(self) -> int:
+        closed = self.till.closed
+        return sum([amount for bit, amount in self.offs if not closed & bit])
 
     def _visit(self, steps: tuple[tuple[Candidate, int], ...], used: int, reserved: int) -> None:
         self.nodes += 1
@@ -60,12 +61,12 @@ class Sharing:
         if left < self.best_left:
             self.best_left, self.best = left, Way(steps)
         open_to = self._open_to(used, reserved)
-        floor = sum(view.run) + view.shipping - sum(outcome.off for _, outcome in open_to)
-        if not open_to or floor - self.pool.off_of(self.lines & ~self.till.closed) >= self.best_left:
+        floor = view.amount + view.shipping - sum([outcome.off for _, outcome in open_to])
+        if not open_to or floor - self._pool_off() >= self.best_left:
             return
         for number, outcome in open_to:
             self._descend(steps, used | 1 << number, reserved, outcome)
-        wins = self.pool.wins(self.lines & ~self.till.closed)
+        wins = sum([bit for bit, _ in self.offs if not self.till.closed & bit])
         if not reserved and any(outcome.lines() & wins for _, outcome in open_to):
             self._visit(steps, used, wins)
 

@@ -20,6 +20,7 @@ class State(NamedTuple):
     """Amounts and counts while a choice is tried."""
 
     run: list[int]
+    amount: int
     shipping: int
     closed: int
     taken: dict[str, int]
@@ -226,11 +227,12 @@ class Till:
 
     def state(self) -> State:
         """Return the amounts and counts, to come back to."""
-        return State(self.view.run[:], self.view.shipping, self.closed, dict(self.gauge.taken))
+        return State(self.view.run[:], self.view.amount, self.view.shipping, self.closed, dict(self.gauge.taken))
 
     def restore(self, state: State) -> None:
         """Put amounts and counts back."""
         self.view.run[:] = state.run
+        self.view.amount = state.amount
         self.view.shipping = state.shipping
         self.closed = state.closed
         self.gauge.taken = dict(state.taken)
@@ -257,6 +259,8 @@ class Till:
                 run[index] -= amount
             if part.step.shipping is not None:
                 view.shipping -= part.value
+            else:
+                view.amount -= part.value
         for ref in outcome.candidate.rule.limits:
             match ref.limit.of:
                 case "uses":

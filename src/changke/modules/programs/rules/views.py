@@ -12,9 +12,13 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class View:
-    """One request in columns. `start` are the lines' prices at the beginning, `run` what steps so far left of them."""
+    """One request in columns. `start` are the lines' prices at the beginning, `run` what steps so far left of them.
+
+    `total` and `amount` are their sums; who changes `run` for good keeps `amount` in step.
+    """
 
     __slots__ = (
+        "amount",
         "brands",
         "categories",
         "closed",
@@ -44,14 +48,14 @@ class View:
         self.every: Sequence[int] = range(len(lines))
         self.start = [line.amount_minor for line in lines]
         self.run = self.start[:]
-        self.total = sum(self.start)
+        self.total = self.amount = sum(self.start)
         self.skus = [line.sku for line in lines]
         self.brands = [line.brand for line in lines]
         self.categories = [_levels(line.category) for line in lines]
         self.quantities = [line.quantity_milli for line in lines]
         self.shipping = request.cart.shipping_minor
-        self.summed: dict[str, dict[str, int]] = {}
-        self.having: dict[str, dict[str, list[int]]] = {}
+        self.summed: dict[str, tuple[frozenset[str], dict[str, int]]] = {}
+        self.having: dict[str, tuple[frozenset[str], dict[str, list[int]]]] = {}
         self.selected: dict[int, Sequence[int]] = {}
         self.closed = 0
         for index, line in enumerate(lines):
@@ -59,11 +63,11 @@ class View:
                 self.closed |= 1 << index
         self.values = self._values(needs)
 
-    def lines_by(self, fact: str) -> dict[str, list[int]]:
-        """Return the lines that have a value of a fact, by value."""
-        found = self.having.get(fact)
-        if found is None:
-            found = self.having[fact] = {}
+    def lines_by(self, fact: str) -> tuple[frozenset[str], dict[str, list[int]]]:
+        """Return the values of a fact, and the lines that have each."""
+        having = self.having.get(fact)
+        if having is None:
+            found: dict[str, list[int]] = {}
             if fact == "line.category":
                 for index, levels in enumerate(self.categories):
                     for level in levels:
@@ -72,17 +76,19 @@ class View:
                 for index, value in enumerate(self.skus if fact == "line.sku" else self.brands):
                     if value is not None:
                         found.setdefault(value, []).append(index)
-        return found
+            having = self.having[fact] = (frozenset(found), found)
+        return having
 
-    def quantities_by(self, fact: str) -> dict[str, int]:
-        """Return the quantity of the lines that have a value of a fact (of one kind a line), by value."""
+    def quantities_by(self, fact: str) -> tuple[frozenset[str], dict[str, int]]:
+        """Return the values of a fact (of one kind a line), and the quantity of the lines that have each."""
         found = self.summed.get(fact)
         if found is None:
-            found = self.summed[fact] = {}
+            sums: dict[str, int] = {}
             column = self.skus if fact == "line.sku" else self.brands
             for value, milli in zip(column, self.quantities, strict=True):
                 if value is not None:
-                    found[value] = found.get(value, 0) + milli
+                    sums[value] = sums.get(value, 0) + milli
+            found = self.summed[fact] = (frozenset(sums), sums)
         return found
 
     def _values(self, needs: frozenset[str]) -> dict[str, FactValue]:
