@@ -5,17 +5,16 @@ module (a tier, a wallet), the batch goes in waves with at most one fact of a me
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from changke.kernel.database import Tx
-from changke.kernel.ids import derived_id
 from changke.modules.activity import queries as activity
-from changke.modules.activity.terms import GUEST, Behaviour, Effect, Fact, OrderLine, OrderPlaced, OrderReturned
+from changke.modules.activity.terms import GUEST, Effect, Fact, OrderLine, OrderPlaced, OrderReturned
 from changke.modules.benefits.terms_coupons import GiveBack
+from changke.modules.programs import commands_planning as planning
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_deciding as deciding
 from changke.modules.programs import rules_facts, rules_threshold
@@ -23,59 +22,29 @@ from changke.modules.programs import store_state as store
 from changke.modules.programs.commands_batch import Case, Counts, load_counts, meet, save_counts
 from changke.modules.programs.commands_desk import Desk
 from changke.modules.programs.commands_effects import Wave, apply
+from changke.modules.programs.commands_planning import Plan
 from changke.modules.programs.rules.engine import Engine
 from changke.modules.programs.state import Decided
 from changke.modules.programs.terms_deciding import Occasion
-from changke.modules.programs.terms_evaluation import Cart, Evaluation, Request, Situation
-from changke.modules.tiers import queries as tiers
+from changke.modules.programs.terms_evaluation import Cart, Evaluation, Request
 from changke.modules.tiers.terms import Contribution
 
-_REGISTERED = "member.registered"
 _PLACES = frozenset(("channel", "store", "region"))
 
 _Place = tuple[UUID, UUID]
-
-
-@dataclass(slots=True)
-class _Plan:
-    """A fact and how it will be decided; a return finds its engine where its order was decided."""
-
-    fact: OrderPlaced | OrderReturned | Occasion
-    case: Case | None = None
-    contributions: Sequence[Contribution] = ()
-
-
-def occasions_of(behaviour: Behaviour) -> list[Occasion]:
-    """Return what a behaviour may fire: rules on its type, and for a registration those on enrolment, once a member."""
-    event = rules_facts.event_values(behaviour)
-    store_code, program = event.get("store"), event.get("program")
-    happened = Occasion(
-        behaviour.fact_id,
-        behaviour.profile_id,
-        "event",
-        behaviour.occurred_at,
-        behaviour.type,
-        event,
-        behaviour.source,
-        behaviour.channel,
-        store_code if isinstance(store_code, str) else None,
-    )
-    if behaviour.type != _REGISTERED:
-        return [happened]
-    named = program if isinstance(program, str) else None
-    once = derived_id("enrolment", named or "", behaviour.profile_id.hex)
-    enrolled = replace(happened, occasion_id=once, kind="enrolment", detail=None, program=named, once=True)
-    return [happened, enrolled]
 
 
 def run(
     tx: Tx, facts: Sequence[Fact | Occasion], *, at: datetime, whole: bool = False
 ) -> Mapping[UUID, Sequence[Effect]]:
     """Decide facts and occasions in their order; raises `WholeLimitNeeded` where `whole` is needed."""
-    mine = [one for one in facts if one.profile_id != GUEST]
-    people = meet(tx, {one.profile_id for one in mine})
-    batch = _Batch(tx, at, Desk(tx, at), people.members)
-    plans = batch.plans(mine)
+    desk = Desk(tx, at)
+    plans = planning.plans(tx, desk, [one for one in facts if one.profile_id != GUEST])
+    if not plans:
+        return {}
+    people = meet(tx, {plan.fact.profile_id for plan in plans})
+    plans = planning.bound(plans, people.members)
+    batch = _Batch(tx, at, desk, people.members)
     batch.load(plans, people.profiles)
     cases = [plan.case for plan in plans if plan.case]
     given = [
@@ -91,10 +60,10 @@ def run(
     return batch.effects
 
 
-def _waves(plans: Sequence[_Plan], members: Mapping[UUID, UUID], *, apart: bool) -> list[list[_Plan]]:
+def _waves(plans: Sequence[Plan], members: Mapping[UUID, UUID], *, apart: bool) -> list[list[Plan]]:
     if not apart:
         return [list(plans)] if plans else []
-    waves: list[list[_Plan]] = []
+    waves: list[list[Plan]] = []
     before: dict[UUID, int] = defaultdict(int)
     for plan in plans:
         member = members[plan.fact.profile_id]
@@ -119,56 +88,7 @@ class _Batch:
 
     # load ---------------------------------------------------------------------------------------------------------
 
-    def plans(self, facts: Iterable[Fact | Occasion]) -> list[_Plan]:
-        """Return how each fact will be decided; what no programme knows is left out."""
-        listed = [one for one in facts if one.profile_id in self.members]
-        behaviours = [one for one in listed if isinstance(one, Behaviour)]
-        contributions: dict[UUID, list[Contribution]] = defaultdict(list)
-        for one in tiers.contributions_of(self.tx, behaviours) if behaviours else ():
-            contributions[one.fact_id].append(one)
-        regions = self._regions(listed)
-        found: list[_Plan] = []
-        for fact in listed:
-            match fact:
-                case OrderReturned():
-                    found.append(_Plan(fact))
-                case OrderPlaced():
-                    found += self._order_plan(fact, regions.get(fact.store or ""))
-                case Occasion():
-                    found += self._occasion_plan(fact, ())
-                case Behaviour():
-                    for occasion in occasions_of(fact):
-                        mine = contributions[fact.fact_id] if occasion.kind == "event" else ()
-                        found += self._occasion_plan(occasion, mine)
-        return found
-
-    def _regions(self, facts: Sequence[Fact | Occasion]) -> dict[str, str]:
-        stores = {one.store for one in facts if isinstance(one, OrderPlaced) and one.store}
-        return told.regions_of(self.tx, stores) if stores else {}
-
-    def _order_plan(self, fact: OrderPlaced, region: str | None) -> list[_Plan]:
-        found = self.desk.engine(self.desk.program_of(fact.store, fact.source), fact.occurred_at)
-        if found is None or found[1].program.currency != fact.currency:
-            return []
-        program, engine, moment = found
-        situation = rules_facts.order_situation(fact, region, at=moment)
-        member = self.members[fact.profile_id]
-        return [_Plan(fact, Case(fact.fact_id, fact.profile_id, member, program, engine, situation))]
-
-    def _occasion_plan(self, one: Occasion, contributions: Sequence[Contribution]) -> list[_Plan]:
-        found = self.desk.engine(one.program or self.desk.program_of(one.store, one.source), one.occurred_at)
-        listening = found is not None and deciding.listens(found[1], one)
-        if not listening and not contributions and one.kind != "enrolment":
-            return []
-        if not listening or found is None:
-            return [_Plan(one, None, contributions)]
-        program, engine, moment = found
-        situation = Situation(moment, one.channel, one.store, event=one.event)
-        member = self.members[one.profile_id]
-        case = Case(one.occasion_id, one.profile_id, member, program, engine, situation)
-        return [_Plan(one, case, contributions)]
-
-    def load(self, plans: Sequence[_Plan], profiles: Mapping[UUID, Sequence[UUID]]) -> None:
+    def load(self, plans: Sequence[Plan], profiles: Mapping[UUID, Sequence[UUID]]) -> None:
         """Load what was decided before, the lines of orders that came without or come back, and the catalogue."""
         places: dict[_Place, None] = {}
         for plan in plans:
@@ -186,7 +106,7 @@ class _Batch:
         skus = [frozenset(line["sku"] for line in self._lines_of(fact)) for _, fact in orders]
         self.catalogue = told.catalogue_of(self.tx, [case for case, _ in orders], skus)
 
-    def _load_lines(self, plans: Sequence[_Plan]) -> None:
+    def _load_lines(self, plans: Sequence[Plan]) -> None:
         wanted: dict[_Place, None] = {}
         for plan in plans:
             match plan.fact:
@@ -202,7 +122,7 @@ class _Batch:
 
     # decide -------------------------------------------------------------------------------------------------------
 
-    def decide(self, plans: Sequence[_Plan]) -> None:
+    def decide(self, plans: Sequence[Plan]) -> None:
         """Decide a wave and apply it."""
         wave = Wave(self.at, effects=self.effects)
         open_ = [plan for plan in plans if plan.case and not self._is_decided(plan.fact)]
@@ -265,7 +185,7 @@ class _Batch:
             sum(one.points for one in evaluation.credits), case.situation.at, self.at, data,
         )  # fmt: skip
 
-    def _fire(self, one: Occasion, plan: _Plan, facts: told.Reader, wave: Wave) -> None:
+    def _fire(self, one: Occasion, plan: Plan, facts: told.Reader, wave: Wave) -> None:
         member = self.members[one.profile_id]
         for contribution in plan.contributions:
             wave.contribute(contribution, member)

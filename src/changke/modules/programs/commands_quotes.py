@@ -83,7 +83,7 @@ def prepare(
             found.append(refusal)
     ready = [one for one in found if isinstance(one, Prepared)]
     _look_up_products(tx, ready)
-    _look_up_coupons(tx, ready, at)
+    _look_up_coupons(tx, ready)
     return found
 
 
@@ -133,11 +133,12 @@ def _look_up_products(tx: Tx, ready: Sequence[Prepared]) -> None:
         one.cart = replace(one.cart, lines=tuple(lines))
 
 
-def _look_up_coupons(tx: Tx, ready: Sequence[Prepared], at: datetime) -> None:
+def _look_up_coupons(tx: Tx, ready: Sequence[Prepared]) -> None:
     places = [(one, code) for one in ready for code in one.asked.coupons]
     if not places:
         return
-    views = coupons.in_hand(tx, [(code, one.case.member_id) for one, code in places], as_of=at)
+    as_of = max(one.case.situation.at for one, _ in places)
+    views = coupons.in_hand(tx, [(code, one.case.member_id) for one, code in places], as_of=as_of)
     for (one, code), view in zip(places, views, strict=True):
         coupon = CouponInHand(
             code, view.template, view.coupon_id, view.expires_at, view.refusal_code, view.have, view.need

@@ -98,15 +98,3 @@ daily_run = sa.Table(
     sa.PrimaryKeyConstraint("program", "kind", "detail", "day"),
     schema="programs",
 )
-
-shadow_report = sa.Table(
-    "shadow_report",
-    metadata,
-    uuid("report_id", primary_key=True),
-    *instant("made_at"),
-    sa.Column("compared", sa.Integer, nullable=False),
-    sa.Column("agreed", sa.Integer, nullable=False),
-    sa.Column("differences", postgresql.JSON, nullable=False),
-    sa.CheckConstraint("0 <= agreed AND agreed <= compared", name="agreed_some"),
-    schema="programs",
-)
