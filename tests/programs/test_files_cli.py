@@ -10,10 +10,12 @@ import pytest
 from tests import conftest
 from typer.testing import CliRunner
 
-from changke.entry import cli_program, console, setup
+from changke.adapters.program_files import Folder
+from changke.entry import cli_program, console, program_folders, setup
 from changke.kernel import yaml_documents
 from changke.kernel.clock import SystemClock
 from changke.kernel.database import Database
+from changke.modules.ledger import queries as wallets
 
 PROGRAMS = Path(__file__).parents[2] / "programs"
 SIGNED = ("--actor", "anna", "--approver", "ben", "--reason", "first of its kind")
@@ -75,6 +77,17 @@ def test_a_change_is_shown_simulated_or_excused_and_rolled_back(changke, tmp_pat
     assert "version 4 is published" in back.stdout
     listed = json.loads(changke("versions", "restaurant", "--json").stdout)
     assert [one["state"] for one in listed] == ["published", "superseded", "superseded", "superseded"]
+
+
+def test_a_second_start_leaves_what_a_folder_changed(edge, clock):
+    contents = Folder(PROGRAMS / "grocery").contents()
+    setup.first_things(edge.database, clock)
+    with edge.database.transaction() as tx:
+        program_folders.put_first(tx, contents, at=clock.now())
+    setup.first_things(edge.database, clock)
+    with edge.database.transaction() as tx:
+        assert program_folders.changes(tx, contents, at=clock.now()) == ()
+        assert wallets.wallet_types(tx)["points"].currency == "USD"
 
 
 def test_every_fault_has_its_file_its_line_and_both_languages(changke, tmp_path):

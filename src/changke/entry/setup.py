@@ -11,11 +11,13 @@ from changke.kernel.database import Database, Tx
 from changke.modules.identity import commands as identity
 from changke.modules.identity import queries as identities
 from changke.modules.ledger import commands as ledger
+from changke.modules.ledger import queries as wallets
 from changke.modules.ledger.wallet_types import SHIPPED as WALLETS
 from changke.modules.programs import commands as programs
 from changke.modules.programs import commands_versions as versions
 from changke.modules.programs import queries_versions
 from changke.modules.tiers import commands as tiers
+from changke.modules.tiers import queries as ladders
 from changke.modules.tiers.terms import SHIPPED as TIERS
 
 BOOTSTRAP_KEY_NAME = "bootstrap"
@@ -39,11 +41,13 @@ def migrate(url: str) -> list[str]:
 def first_things(database: Database, clock: Clock) -> str | None:
     """Install the shipped wallet types and the first programme; returns the bootstrap key when it was made just now.
 
-    Doing it again changes nothing: the key is made once, and only its hash is kept.
+    Doing it again changes nothing: what a retailer made of a shipped wallet type or ladder stays, the key is made once,
+    and only its hash is kept.
     """
     at = clock.now()
     with database.transaction() as tx:
-        ledger.install_wallet_types(tx, WALLETS, at=at)
+        standing = wallets.wallet_types(tx)
+        ledger.install_wallet_types(tx, [one for one in WALLETS if one.code not in standing], at=at)
         _first_program(tx, at)
         if identities.has_api_keys(tx):
             return None
@@ -53,7 +57,8 @@ def first_things(database: Database, clock: Clock) -> str | None:
 
 def _first_program(tx: Tx, at: datetime) -> None:
     """Publish the starter programme and let every source belong to it that belongs to no other."""
-    tiers.put_tier_set(tx, TIERS, at=at)
+    if TIERS.code not in ladders.tier_sets(tx):
+        tiers.put_tier_set(tx, TIERS, at=at)
     if queries_versions.timeline(tx, STARTER).moments:
         return
     starter = program_files.Folder(programme_folder(STARTER)).contents().program
