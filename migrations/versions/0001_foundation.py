@@ -18,7 +18,6 @@ def upgrade() -> None:
     op.execute("CREATE SCHEMA IF NOT EXISTS activity")
     op.execute("CREATE SCHEMA IF NOT EXISTS identity")
     op.execute("CREATE SCHEMA IF NOT EXISTS ledger")
-    op.execute("CREATE SCHEMA IF NOT EXISTS programs")
     op.create_table(
         "channel",
         sa.Column("code", sa.Text(), nullable=False),
@@ -1038,53 +1037,6 @@ def upgrade() -> None:
         sa.CheckConstraint("version > 0", name=op.f("ck_wallet_type_version_positive")),
         sa.PrimaryKeyConstraint("code", "version", name=op.f("pk_wallet_type")),
         schema="ledger",
-    )
-    op.create_table(
-        "decision",
-        sa.Column("profile_id", sa.UUID(), nullable=False),
-        sa.Column("order_id", sa.UUID(), nullable=False),
-        sa.Column("wallet_type", sa.Text(), nullable=False),
-        sa.Column("rule_code", sa.Text(), nullable=False),
-        sa.Column("rule_version", sa.Integer(), nullable=False),
-        sa.Column("net_minor", sa.BigInteger(), nullable=False),
-        sa.Column("points", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("length(rule_code) BETWEEN 1 AND 64", name=op.f("ck_decision_rule_code_length")),
-        sa.CheckConstraint("length(wallet_type) BETWEEN 1 AND 40", name=op.f("ck_decision_wallet_type_length")),
-        sa.CheckConstraint("points >= 0 AND net_minor >= 0", name=op.f("ck_decision_not_negative")),
-        sa.PrimaryKeyConstraint("profile_id", "order_id", "rule_code", name=op.f("pk_decision")),
-        schema="programs",
-    )
-    op.create_table(
-        "earn_rule",
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("wallet_type", sa.Text(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("rate_numerator", sa.BigInteger(), nullable=False),
-        sa.Column("rate_denominator", sa.BigInteger(), nullable=False),
-        sa.Column("pending_days", sa.Integer(), nullable=True),
-        sa.Column("valid_months", sa.Integer(), nullable=True),
-        sa.Column("effective_from", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("effective_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name=op.f("ck_earn_rule_currency_iso")),
-        sa.CheckConstraint(
-            "effective_from >= '2000-01-01Z' AND effective_from < '2200-01-01Z'",
-            name=op.f("ck_earn_rule_effective_from_range"),
-        ),
-        sa.CheckConstraint(
-            "effective_until >= '2000-01-01Z' AND effective_until < '2200-01-01Z'",
-            name=op.f("ck_earn_rule_effective_until_range"),
-        ),
-        sa.CheckConstraint(
-            "recorded_at >= '2000-01-01Z' AND recorded_at < '2200-01-01Z'", name=op.f("ck_earn_rule_recorded_at_range")
-        ),
-        sa.CheckConstraint("effective_until > effective_from", name=op.f("ck_earn_rule_effective_order")),
-        sa.CheckConstraint("length(code) BETWEEN 1 AND 64", name=op.f("ck_earn_rule_code_length")),
-        sa.CheckConstraint("length(wallet_type) BETWEEN 1 AND 40", name=op.f("ck_earn_rule_wallet_type_length")),
-        sa.CheckConstraint("rate_numerator > 0 AND rate_denominator > 0", name=op.f("ck_earn_rule_rate_positive")),
-        sa.PrimaryKeyConstraint("code", "version", name=op.f("pk_earn_rule")),
-        schema="programs",
     )
     op.execute(
         """
