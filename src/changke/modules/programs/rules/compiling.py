@@ -109,6 +109,7 @@ class RuleCompiler:
     def __init__(self, program: Program, lanes: tuple[CompiledLane, ...]) -> None:
         self.sets: Sets = {name: frozenset(values) for name, values in (program.sets or {}).items()}
         self.needs: set[str] = set()
+        self._selections: dict[str, Node] = {}
         self.closures = Closures(self.sets)
         self._lanes = lanes
         self._by_code = {lane.lane.code: lane.number for lane in lanes}
@@ -249,7 +250,8 @@ class RuleCompiler:
             on = getattr(effect, "on", None)
             if on is None:
                 return None
-            one = hits(self._parse(on, f"{path}.effects[{number}].on", of_line=True), self.sets)
+            node = self._on(on, f"{path}.effects[{number}].on")
+            one = hits(node, self.sets)
             if one is None:
                 return None
             found.extend(one)
@@ -258,8 +260,10 @@ class RuleCompiler:
     def _on(self, tree: Mapping[str, Any] | None, path: str) -> Node | None:
         if tree is None:
             return None
-        node = self._parse(tree, path, of_line=True)
-        self.needs |= facts_of(node)
+        node = self._selections.get(path)
+        if node is None:
+            node = self._selections[path] = self._parse(tree, path, of_line=True)
+            self.needs |= facts_of(node)
         return None if node == ALWAYS else node
 
     def _step(self, effect: Effect, initial: bool, path: str) -> Step:
@@ -333,7 +337,8 @@ class RuleCompiler:
 
 def _moves(rule: Rule) -> bool:
     """Say whether effects choose their lines by running amounts."""
-    return any("line.amount" in str(getattr(effect, "on", None)) for effect in rule.effects)
+    trees = [getattr(effect, "on", None) for effect in rule.effects]
+    return any("line.amount" in str(tree) for tree in trees if tree is not None)
 
 
 def _limits(rule: Rule, campaign: Campaign) -> tuple[LimitRef, ...]:
