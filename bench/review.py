@@ -223,13 +223,8 @@ def killed_review(url: str, members: int) -> dict[str, float]:
 
 def _reviewed(url: str) -> int:
     with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT members FROM tiers.review_run ORDER BY due_at DESC LIMIT 1").fetchone()
-    return row[0] if row and _runs(url) == 2 else 0
-
-
-def _runs(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        return connection.execute("SELECT count(*) FROM tiers.review_run").fetchone()[0]
+        row = connection.execute("SELECT members FROM tiers.review_run WHERE due_at > %s", (MARCH,)).fetchone()
+    return row[0] if row else 0
 
 
 def _did(url: str, name: str) -> dict[str, int]:
