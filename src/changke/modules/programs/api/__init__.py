@@ -1,6 +1,6 @@
 """HTTP routes of programmes."""
 
-from changke.modules.programs.api import accuracy, decisions, evaluations, sessions, simulations, versions
+from changke.modules.programs.api import accuracy, conditions, decisions, evaluations, sessions, simulations, versions
 
 routers = (
     evaluations.router,
@@ -9,4 +9,5 @@ routers = (
     versions.router,
     simulations.router,
     accuracy.router,
+    conditions.router,
 )
