@@ -48,21 +48,13 @@ def _share(till: Till, standing: Standing, outcomes: Sequence[Outcome], pool: Po
     rules = [one.candidate.rule for one in outcomes]
     if any(rule.turning or rule.stacking == NEVER or rule.earns or rule.gift_pieces for rule in rules):
         return False
+    if any(rule.limits and not rule.loose for rule in rules):
+        return False
     mark, kept = till.mark(), standing.mark()
     stood: set[Candidate] = set()
     in_turn = True
     for component in _components(till, outcomes, strict=False):
-        members = sorted((one.candidate for one in component), key=_codes)
-        lines = 0
-        for one in component:
-            lines |= _covered(till, one)
-        if len(members) > EXACT_MAX:
-            till.greedy, way = True, sharing.by_gain(till, members, pool)
-        else:
-            search = sharing.Sharing(till, members, pool.offs(lines))
-            way = search.run()
-            till.greedy = till.greedy or search.nodes > sharing.NODES_MAX
-        for candidate, reserved in way.steps:
+        for candidate, reserved in _shared(till, component, pool):
             in_turn = in_turn and till.holds(candidate.rule)
             outcome = till.attempt(candidate, till.closed | reserved)
             if outcome.stands:
@@ -82,6 +74,26 @@ def _share(till: Till, standing: Standing, outcomes: Sequence[Outcome], pool: Po
     standing.back(kept)
     pool.back(before)
     return False
+
+
+def _shared(till: Till, component: Sequence[Outcome], pool: Pool) -> sharing.Steps:
+    """Return which whole rules of a component stand, in their order, beside the pool."""
+    outcomes = sorted(component, key=lambda one: _codes(one.candidate))
+    members = [one.candidate for one in outcomes]
+    lines = 0
+    for one in outcomes:
+        lines |= _covered(till, one)
+    offs = pool.offs(lines)
+    if len(members) > EXACT_MAX:
+        till.greedy = True
+        return sharing.by_gain(till, members, pool)
+    taken = dict(offs)
+    covered = [_covered(till, one) for one in outcomes]
+    gains = [sharing.gain(till, one, taken) for one in outcomes]
+    search = sharing.Sharing(till, members, covered, offs, gains)
+    found = search.run()
+    till.greedy = till.greedy or search.nodes > sharing.NODES_MAX
+    return found
 
 
 def _codes(candidate: Candidate) -> tuple[str, str, str]:
@@ -253,7 +265,7 @@ def _tell_all(till: Till, standing: Standing, outcomes: Sequence[Outcome], stood
             till.refuse(outcome)
         elif blocked is not None:
             till.reject(candidate, blocked[0], blocked_by=blocked[1])
-        elif not till.holds(candidate.rule):
+        elif candidate.rule.turning and not till.holds(candidate.rule):
             till.miss(candidate)
         else:
             till.reject(candidate, "not_best")
@@ -346,7 +358,7 @@ class _Search:
         if not self.bounded:
             return False
         view = self.till.view
-        hope = sum(outcome.off for _, outcome in open_to)
+        hope = sum(outcome.off if self.pool is None else sharing.most(self.till, outcome) for _, outcome in open_to)
         if self.pool is not None and not used >> len(self.members) & 1:
             hope += self.pool.off_of(~self.till.closed)
         least = view.amount + view.shipping - hope

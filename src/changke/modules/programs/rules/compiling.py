@@ -279,7 +279,8 @@ class RuleCompiler:
             case FixedPrice():
                 return Step(kind, select, pricing.fixed_price(effect), alone=effect.units_max is None)
             case NthItem():
-                return Step(kind, select, pricing.nth_item(effect, initial=initial))
+                ceiling = pricing.nth_ceiling(effect, initial=initial)
+                return Step(kind, select, pricing.nth_item(effect, initial=initial), ceiling=ceiling)
             case Bundle():
                 parts = [
                     (

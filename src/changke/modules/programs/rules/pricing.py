@@ -26,6 +26,7 @@ from changke.modules.programs.terms_definition import (
 
 Touch = tuple[int, int, int]
 Off = Callable[[View, Sequence[int]], list[Touch]]
+Ceiling = Callable[[View, Sequence[int]], tuple[int, list[tuple[int, int]]]]
 Ratio = tuple[int, int]
 _UNIT = 1_000
 
@@ -34,7 +35,9 @@ _UNIT = 1_000
 class Step:
     """One price effect, compiled. `alone`: what it takes off a line does not depend on other lines.
 
-    `shipping` takes what is left of the shipping and its starting price. `most` trims the sum taken off.
+    `ceiling` is the most it can take off, in all and off each line, should others take some of its lines; without it,
+    what it takes off all of them is the most. `shipping` takes what is left of the shipping and its starting price.
+    `most` trims the sum taken off.
     """
 
     kind: str
@@ -45,6 +48,7 @@ class Step:
     shipping: Callable[[int, int], int] | None = None
     gift: Gift | None = None
     reduction: Reduction | None = None
+    ceiling: Ceiling | None = None
 
 
 def ratio(percent: Decimal) -> Ratio:
@@ -187,6 +191,26 @@ def nth_item(effect: NthItem, *, initial: bool) -> Off:
         return sorted(found)
 
     return off
+
+
+def nth_ceiling(effect: NthItem, *, initial: bool) -> Ceiling:
+    """Return the most an nth item can take off: the dearest units reduced, and all units of each line."""
+    top, bottom = ratio(effect.percent)
+    nth, times_max = effect.nth, effect.times_max
+
+    def ceiling(view: View, lines: Sequence[int]) -> tuple[int, list[tuple[int, int]]]:
+        base = view.start if initial else view.run
+        counted = [(index, *units(view, index)) for index in lines]
+        left = sum([count for _, count, _ in counted]) // nth
+        left = left if times_max is None else min(left, times_max)
+        total = 0
+        for index, count, _ in reversed(by_price(base, counted)):
+            taken = min(left, count)
+            left -= taken
+            total -= -base[index] * taken * top // (count * bottom)
+        return total, [(index, -(-base[index] * top // bottom)) for index in lines]
+
+    return ceiling
 
 
 def split_exactly(total: int, weights: Sequence[Fraction]) -> list[int]:
