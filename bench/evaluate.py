@@ -9,6 +9,9 @@ Then others are raced in the same run on the same carts, in what all of them mea
 Medusa's promotion module and django-oscar's offers on 1,000 promotions with prices, zen-engine and datalogic-py on the
 conditions of 200 rules. They are installed from PyPI and npm into `.make/peers` the first time.
 
+Last comes the till over HTTP (`bench/till/serving.py`): a PostgreSQL with members, one server process, eight callers on
+the same cores that evaluate and commit; and a version published through one process, seen in another.
+
     python bench/evaluate.py            3 rounds of 3,000 carts
     python bench/evaluate.py --quick    2 rounds of 600 carts, under a minute
 
@@ -18,6 +21,7 @@ The last line is one JSON object.
 import argparse
 import gc
 import json
+import logging
 import statistics
 import sys
 import time
@@ -30,6 +34,7 @@ from changke.modules.programs.rules.engine import Engine, compile_program
 from changke.modules.programs.terms_evaluation import CartLine, Request
 from peers.contest import TARGETS as PEER_TARGETS
 from peers.contest import contest
+from till import serving
 
 SIZES = (200, 1_000, 5_000)
 TARGETS: dict[str, float] = {
@@ -41,8 +46,8 @@ TARGETS: dict[str, float] = {
     "explain_all_ms_200": 1.0,
 }
 TARGETS |= {f"times_{name}": value for name, value in PEER_TARGETS.items()}
-TARGETS |= {f"differing_{name}": 0 for name in PEER_TARGETS}
-AT_LEAST = frozenset(("engine_carts_per_second_200", *(f"times_{name}" for name in PEER_TARGETS)))
+TARGETS |= {f"differing_{name}": 0 for name in PEER_TARGETS} | serving.TARGETS
+AT_LEAST = serving.AT_LEAST | {"engine_carts_per_second_200", *(f"times_{name}" for name in PEER_TARGETS)}
 PEERS = Path(__file__).parent.parent / ".make" / "peers"
 
 
@@ -61,7 +66,8 @@ def main() -> int:
     quick = parser.parse_args().quick
     print(__doc__.split("\n    python", 1)[0])
     rounds, count = (2, 600) if quick else (3, 3_000)
-    sections = [engine_alone(workload.carts(count), rounds), against_others(quick=quick)]
+    logging.disable(logging.INFO)
+    sections = [engine_alone(workload.carts(count), rounds), against_others(quick=quick), at_the_till(quick=quick)]
     return report(sections)
 
 
@@ -139,6 +145,11 @@ def against_others(*, quick: bool) -> Section:
     figures = {f"cpu_ms_{name}": round(value, 4) for name, value in found.cpu_ms.items()}
     figures |= {f"differing_{name}": value for name, value in found.differing.items()}
     return Section(figures, {f"times_{name}": round(value, 1) for name, value in found.ratios.items()})
+
+
+def at_the_till(*, quick: bool) -> Section:
+    """Ask and commit over HTTP, and publish from one process to another."""
+    return Section(serving.measure(quick=quick), {})
 
 
 def percentile(values: Sequence[float], part: float) -> float:
