@@ -199,8 +199,10 @@ def _demand(luck: random.Random, goods: Shelf) -> dict[str, Any]:
     if kind < 0.4:
         return {"fact": "cart.amount", "gte": luck.choice((300, 500, 1000, 1500, 2000, 3000, 5000))}
     if kind < 0.6:
-        where = {"fact": "line.category", "has_any": [luck.choice(goods.categories)]}
-        return {"lines": {"measure": "amount", "where": where}, "gte": luck.choice((100, 200, 300, 500))}
+        return {
+            "lines": {"measure": "amount", "where": _category(luck, goods)},
+            "gte": luck.choice((100, 200, 300, 500)),
+        }
     return {"lines": {"measure": "quantity", "where": _set(luck, goods)}, "gte": 1000 * luck.randint(1, 2)}
 
 
@@ -214,7 +216,11 @@ def _on(luck: random.Random, goods: Shelf) -> dict[str, Any] | None:
     kind = luck.random()
     if kind < 0.5:
         return _set(luck, goods)
-    return {"fact": "line.category", "has_any": [luck.choice(goods.categories)]} if kind < 0.9 else None
+    return _category(luck, goods) if kind < 0.95 else None
+
+
+def _category(luck: random.Random, goods: Shelf) -> dict[str, Any]:
+    return {"fact": "line.category", "has_any": [luck.choice(goods.categories)]}
 
 
 def _effects(luck: random.Random, code: str, goods: Shelf) -> tuple[tuple[Effect, ...], dict[str, Any]]:
@@ -224,9 +230,9 @@ def _effects(luck: random.Random, code: str, goods: Shelf) -> tuple[tuple[Effect
         lane = "activity" if kind < 0.1 else "member_price"
         return (_price(luck, goods),), {"lane": lane}
     if kind < 0.48:
-        start = luck.choice((3000, 5000, 10000))
+        start = luck.choice((1000, 2000, 5000))
         steps = tuple(ReductionStep(start * times, start * times // 10) for times in (1, 2, 3))
-        return (Reduction("reduction", steps),), {}
+        return (Reduction("reduction", steps, _on(luck, goods) or _category(luck, goods)),), {}
     if kind < 0.68:
         return (_coupon(luck, goods),), {"coupon": f"coupon-{code}"}
     if kind < 0.72:
@@ -250,7 +256,7 @@ def _price(luck: random.Random, goods: Shelf) -> Effect:
         return AmountOff("amount_off", luck.choice((10, 20, 50)), "unit", on)
     if kind < 0.9:
         return FixedPrice("fixed_price", luck.choice((99, 199, 299)), on)
-    return NthItem("nth_item", luck.choice((2, 3)), Decimal(50), on)
+    return NthItem("nth_item", luck.choice((2, 3)), Decimal(50), _set(luck, goods))
 
 
 def _coupon(luck: random.Random, goods: Shelf) -> Effect:
