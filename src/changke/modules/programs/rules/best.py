@@ -107,7 +107,7 @@ def together(till: Till, standing: Standing, candidates: Sequence[Candidate]) ->
     """
     outcomes = _possible(till, standing, candidates)
     moving = [one.candidate.rule for one in outcomes if one.candidate.rule.moving]
-    if not any(rule.turning for rule in moving):
+    if not any(one.candidate.rule.turning for one in outcomes):
         mark, kept = till.mark(), standing.mark()
         components = _components(till, outcomes, strict=False)
         _choose_each(till, standing, components)
@@ -149,7 +149,9 @@ def _possible(till: Till, standing: Standing, candidates: Sequence[Candidate]) -
             till.reject(candidate, blocked[0], blocked_by=blocked[1])
             continue
         outcome = till.attempt(candidate, till.closed)
-        if outcome.stands or (candidate.rule.turning and outcome.code == "no_effect"):
+        if not till.holds(candidate.rule):
+            outcome.unmet = till.unmet(candidate)
+        if outcome.stands or (candidate.rule.turning and outcome.blocked_by is None) or outcome.unmet is not None:
             found.append(outcome)
         else:
             till.refuse(outcome)
@@ -261,12 +263,12 @@ def _tell_all(till: Till, standing: Standing, outcomes: Sequence[Outcome], stood
         if candidate in stood:
             continue
         blocked = standing.blocks(candidate.rule)
-        if not outcome.stands:
+        if outcome.unmet is not None:
+            till.rejections.append(outcome.unmet)
+        elif not outcome.stands:
             till.refuse(outcome)
         elif blocked is not None:
             till.reject(candidate, blocked[0], blocked_by=blocked[1])
-        elif candidate.rule.turning and not till.holds(candidate.rule):
-            till.miss(candidate)
         else:
             till.reject(candidate, "not_best")
 

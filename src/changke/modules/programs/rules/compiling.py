@@ -165,7 +165,9 @@ class RuleCompiler:
             alone=not earns and all(step.alone for step in steps),
             plain=len(steps) == 1 and not earns and steps[0].off is not None and steps[0].most is None,
             loose=all(limit.of == "uses" for limit in rule.limits) and not campaign.limits,
-            turning=any(one.gap is None for one in moving) or (not initial and _moves(rule)),
+            turning=any(one.gap is None for one in moving)
+            or (not initial and _moves(rule))
+            or _counts_units(rule, campaign),
             earns=earns,
             priced=any(isinstance(effect, _PRICED) for effect in rule.effects),
             fixed_points=sum(credit.points or 0 for credit in credits),
@@ -334,6 +336,11 @@ class RuleCompiler:
         return CreditStep(
             effect.wallet, effect.points, Fraction(effect.points_per_unit or 0), select, on is None, effect
         )
+
+
+def _counts_units(rule: Rule, campaign: Campaign) -> bool:
+    """Say whether a limit counts units: of lines that others emptied none are used up."""
+    return any(limit.of == "quantity" for limit in (*rule.limits, *campaign.limits))
 
 
 def _moves(rule: Rule) -> bool:

@@ -8,6 +8,7 @@ from changke.modules.programs.rules.limits import Gauge, LimitRef
 from changke.modules.programs.rules.pricing import Step, Touch, scale
 from changke.modules.programs.rules.shapes import Candidate
 from changke.modules.programs.rules.views import View
+from changke.modules.programs.terms_evaluation import Rejection
 
 _UNIT = 1_000
 
@@ -26,7 +27,10 @@ class Taken:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a candidate would do now. `gives`: points or something else than a price. If nothing, `code` says why."""
+    """What a candidate would do now. `gives`: points or something else than a price. If nothing, `code` says why.
+
+    `unmet`: what it asked did not hold when this was found out; it may come to hold.
+    """
 
     candidate: Candidate
     parts: list[Taken] = field(default_factory=list)
@@ -36,6 +40,7 @@ class Outcome:
     blocked_by: str | None = None
     have: int | None = None
     need: int | None = None
+    unmet: Rejection | None = None
 
     @property
     def stands(self) -> bool:

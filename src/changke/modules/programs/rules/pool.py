@@ -203,7 +203,10 @@ class Pool:
         return tuple(stood)
 
     def stand(self, standing: Standing, without: int, *, later: bool) -> None:
-        """Let the winners stand; `later` as for choosing them."""
+        """Let the winners stand; `later` as for choosing them.
+
+        Winners are chosen before caps and limits trim them, so what is trimmed is not proven to be the best.
+        """
         till = self._till
         for place, parts in self._won(without, later=later):
             outcome = till.fit(self._members[place], parts)
@@ -215,6 +218,8 @@ class Pool:
             else:
                 till.refuse(outcome)
                 self._refused |= 1 << place
+            if len(self._cuts) > 1 and (not outcome.stands or any(part.capped_by for part in outcome.parts)):
+                till.greedy = True
 
     def mark(self) -> tuple[int, int]:
         """Return who stood and was refused, to come back to."""

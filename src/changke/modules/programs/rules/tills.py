@@ -329,12 +329,15 @@ class Till:
 
     def miss(self, candidate: Candidate) -> None:
         """Say that what a candidate asks does not hold now."""
+        self.rejections.append(self.unmet(candidate))
+
+    def unmet(self, candidate: Candidate) -> Rejection:
+        """Return why what a candidate asks does not hold now."""
         view, rule = self.view, candidate.rule
         gap = None if candidate.failed else next((one.gap for one in rule.moving if not one.test(view)), None)
         if gap is None:
-            self.rejections.append(self._reasons.of(rule, True, candidate.coupon, running=True))
-            return
+            return self._reasons.of(rule, True, candidate.coupon, running=True)
         near = Near(candidate, gap, gap.have(view))
-        self.rejections.append(near.rejection())
         if 2 * near.have >= gap.need:
             self.missed.append(near)
+        return near.rejection()
