@@ -73,8 +73,8 @@ class CompiledRule:
     """A rule, ready. `residual` is tested on starting amounts, `moving` again on what earlier steps left.
 
     `alone`: all it does is done to each line by itself. `plain`: one price effect that trims nothing. `loose`: its
-    limits count its own uses, no more. `turning`: as running amounts fall, what it asks may begin to hold, or it may do more.
-    `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
+    limits count its own uses, no more. `turning`: as running amounts fall, what it asks may begin to hold, or it may do
+    more. `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
     """
 
     rule: Rule
