@@ -78,7 +78,7 @@ def commit_sessions(
             answers[place] = answer
         else:
             due[place] = (session, one)
-    done = settle(tx, list(due.values()), people, at=at, keyring=keyring)
+    done = settle(tx, list(due.values()), people, Desk(tx, at), keyring=keyring)
     store.close_sessions(tx, [one.session for one in done])
     answers |= dict(zip(due, done, strict=True))
     return [answers[place] for place in range(len(asked))]
@@ -105,13 +105,13 @@ def _standing(session: Session, asked: CommitAsked, at: datetime) -> SessionAnsw
     return promises.tenders_fault(asked.tenders, kept["payable"], kept["points_minor"])
 
 
-def settle(tx: Tx, due: Sequence[_Pair], people: People, *, at: datetime, keyring: KeyRing) -> list[Committed]:
+def settle(tx: Tx, due: Sequence[_Pair], people: People, desk: Desk, *, keyring: KeyRing) -> list[Committed]:
     """Make promises true whose members are locked; raises what stands against one of them. The caller keeps them."""
     if not due:
         return []
-    settling = _Settling(tx, {order_id_of(s.session_id, c.source): (s, c) for s, c in due}, people, at)
-    envelopes = [_envelope(session, asked, at) for session, asked in due]
-    receipts = activity.intake(tx, envelopes, at=at, keyring=keyring, decide=settling.decide)
+    settling = _Settling(tx, {order_id_of(s.session_id, c.source): (s, c) for s, c in due}, people, desk)
+    envelopes = [_envelope(session, asked, desk.at) for session, asked in due]
+    receipts = activity.intake(tx, envelopes, at=desk.at, keyring=keyring, decide=settling.decide)
     for (_, asked), receipt in zip(due, receipts, strict=True):
         if receipt.refusal is not None:
             raise receipt.refusal
@@ -143,20 +143,20 @@ class _Settling:
     tx: Tx
     pairs: Mapping[UUID, _Pair]
     people: People
-    at: datetime
+    desk: Desk
     done: dict[UUID, Committed]
 
-    def __init__(self, tx: Tx, pairs: Mapping[UUID, _Pair], people: People, at: datetime) -> None:
-        self.tx, self.pairs, self.people, self.at, self.done = tx, pairs, people, at, {}
+    def __init__(self, tx: Tx, pairs: Mapping[UUID, _Pair], people: People, desk: Desk) -> None:
+        self.tx, self.pairs, self.people, self.desk, self.done = tx, pairs, people, desk, {}
 
     def decide(self, tx: Tx, facts: Sequence[Fact], *, at: datetime) -> Mapping[UUID, Sequence[Effect]]:
         """Apply the promises behind orders; answers their effects (the port `activity.ports.Decide`)."""
-        wave, desk = Wave(at), Desk(tx, at)
+        wave = Wave(at)
         decided: list[Decided] = []
         for fact in facts:
             assert isinstance(fact, OrderPlaced)
             session, _ = self.pairs[fact.fact_id]
-            decided += self._settle(fact, session, desk, wave)
+            decided += self._settle(fact, session, wave)
         self._use_coupons([(fact, self.pairs[fact.fact_id][0]) for fact in facts if isinstance(fact, OrderPlaced)])
         apply(tx, wave)
         captured = self._captured(wave)
@@ -174,14 +174,14 @@ class _Settling:
             tx.announce(_committed(closed, fact))
         return wave.effects
 
-    def _settle(self, order: OrderPlaced, session: Session, desk: Desk, wave: Wave) -> list[Decided]:
+    def _settle(self, order: OrderPlaced, session: Session, wave: Wave) -> list[Decided]:
         if session.hold_id is not None:
             capture = points.Capture(f"session-capture:{session.session_id}", session.hold_id, order.occurred_at)
             wave.post(order.fact_id, capture)
         member_id = self.people.members.get(session.profile_id)
         if member_id is None:
             return []
-        engine = desk.of(session.program, session.version)
+        engine = self.desk.of(session.program, session.version)
         kept = session.kept
         moment = datetime.fromisoformat(kept["at"]) if isinstance(kept["at"], str) else kept["at"]
         situation = Situation(moment, kept["channel"], kept["store"])
@@ -201,7 +201,7 @@ class _Settling:
         return [
             Decided(
                 session.profile_id, order.fact_id, "order", session.program, session.version, order.net_minor,
-                sum(one.points for one in credited), moment, self.at, data,
+                sum(one.points for one in credited), moment, self.desk.at, data,
             )
         ]  # fmt: skip
 
@@ -214,7 +214,7 @@ class _Settling:
             for order, session in settled
             for code, value in session.kept["coupons"]
         ]  # fmt: skip
-        for outcome in coupons.use(self.tx, uses, at=self.at) if uses else ():
+        for outcome in coupons.use(self.tx, uses, at=self.desk.at) if uses else ():
             if isinstance(outcome, terms_coupons.Refused):
                 raise outcome.refusal
 

@@ -60,7 +60,7 @@ class Quote:
 def quote(tx: Tx, asked: CartAsked, *, at: datetime) -> Quote:
     """Answer one cart, as in a read-only transaction; raises what refuses it."""
     people = look_at(tx, [asked.profile_id] if asked.profile_id else [])
-    [prepared] = prepare(tx, [(new_id(), asked)], people, at=at)
+    [prepared] = prepare(tx, [(new_id(), asked)], people, Desk(tx, at))
     if isinstance(prepared, Refusal):
         raise prepared
     read_histories(tx, people, [prepared.case])
@@ -69,16 +69,13 @@ def quote(tx: Tx, asked: CartAsked, *, at: datetime) -> Quote:
     return answer(prepared, counts, reader)
 
 
-def prepare(
-    tx: Tx, asked: Sequence[tuple[UUID, CartAsked]], people: People, *, at: datetime
-) -> list[Prepared | Refusal]:
+def prepare(tx: Tx, asked: Sequence[tuple[UUID, CartAsked]], people: People, desk: Desk) -> list[Prepared | Refusal]:
     """Return each cart ready to be evaluated, or why it cannot be; ids are those of sessions they may become."""
-    desk = Desk(tx, at)
     regions = catalogue.regions(tx, {one.store for _, one in asked if one.store and not one.region})
     found: list[Prepared | Refusal] = []
     for key, one in asked:
         try:
-            found.append(_prepared(tx, key, one, people, desk, regions, at))
+            found.append(_prepared(tx, key, one, people, desk, regions))
         except Refusal as refusal:
             found.append(refusal)
     ready = [one for one in found if isinstance(one, Prepared)]
@@ -87,10 +84,8 @@ def prepare(
     return found
 
 
-def _prepared(
-    tx: Tx, key: UUID, asked: CartAsked, people: People, desk: Desk, regions: dict[str, str], at: datetime
-) -> Prepared:
-    moment = asked.as_of or at
+def _prepared(tx: Tx, key: UUID, asked: CartAsked, people: People, desk: Desk, regions: dict[str, str]) -> Prepared:
+    moment = asked.as_of or desk.at
     program, engine = _engine(tx, asked, desk, moment)
     if engine.program.currency != asked.cart.currency:
         raise Refusal(WRONG_CURRENCY, field="currency", have=asked.cart.currency, need=engine.program.currency)

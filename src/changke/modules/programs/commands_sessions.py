@@ -26,6 +26,7 @@ from changke.modules.programs import rules_promises as promises
 from changke.modules.programs import store_sessions as store
 from changke.modules.programs.commands_answers import answer_of, validities_for
 from changke.modules.programs.commands_batch import Counts, People, load_counts, meet, save_counts
+from changke.modules.programs.commands_desk import Desk
 from changke.modules.programs.commands_quotes import Prepared, Quote
 from changke.modules.programs.store_allowances import WholeLimitNeeded
 from changke.modules.programs.terms_sessions import (
@@ -71,6 +72,7 @@ class _Opening:
     def __init__(self, tx: Tx, asked: Sequence[SessionAsked], at: datetime, keyring: KeyRing, wait: bool) -> None:
         self.tx, self.asked, self.at, self.keyring, self.wait = tx, asked, at, keyring, wait
         self.answers: dict[int, SessionAnswer] = {}
+        self.desk = Desk(tx, at)
         self.people: People
         self.counts: Counts
 
@@ -122,7 +124,7 @@ class _Opening:
                 free[place] = one
         asked = [(one.session_id, one.cart) for one in free.values()]
         items = {}
-        found = quotes.prepare(self.tx, asked, self.people, at=self.at) if asked else []
+        found = quotes.prepare(self.tx, asked, self.people, self.desk) if asked else []
         for (place, one), prepared in zip(free.items(), found, strict=True):
             if isinstance(prepared, Refusal):
                 self.answers[place] = prepared
@@ -212,7 +214,7 @@ class _Opening:
             self.answers[place] = Opened(item.session)
             if item.asked.commit:
                 due[place] = (item.session, item.asked.commit)
-        done = committing.settle(self.tx, list(due.values()), self.people, at=self.at, keyring=self.keyring)
+        done = committing.settle(self.tx, list(due.values()), self.people, self.desk, keyring=self.keyring)
         for place, committed in zip(due, done, strict=True):
             self.answers[place] = Opened(committed.session, effects=committed.effects)
         opened = [one.session for place in standing if isinstance(one := self.answers[place], Opened)]

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from changke.kernel.database import Tx
-from changke.modules.programs.store_state import ids
+from changke.modules.programs.store_state import add_rows, ids
 from changke.modules.programs.terms_sessions import Session
 
 _COLUMNS = (
@@ -87,7 +87,8 @@ def due(tx: Tx, *, at: datetime, limit: int) -> dict[UUID, UUID]:
 
 def add_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
     """Insert sessions."""
-    tx.copy(
+    add_rows(
+        tx,
         "programs.session",
         (
             "profile_id", "session_id", "state", "program", "version", "quote_hash", "hold_id", "order_id", "request",

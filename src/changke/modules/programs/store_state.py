@@ -13,12 +13,25 @@ _HISTORY = (
     "SELECT profile_id, orders, net_minor, currency, first_order_at, last_order_at, enrolled_at, months"
     " FROM programs.history WHERE profile_id = ANY(%s::uuid[])"
 )
+_FEW = 32
 _DECISION = "profile_id, order_id, kind, program, version, net_minor, points, occurred_at, decided_at, data"
 
 
 def ids(some: Iterable[UUID]) -> str:
     """Return ids as the text of a uuid[], which is quicker than adapting a list."""
     return "{" + ",".join([one.hex for one in some]) + "}"
+
+
+def add_rows(tx: Tx, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows: a few by one statement, which is a single trip to the database, many by COPY."""
+    if len(rows) > _FEW:
+        tx.copy(table, columns, rows)
+    elif rows:
+        marks = "(" + ",".join(["%s"] * len(columns)) + ")"
+        tx.raw.execute(
+            f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([marks] * len(rows))}",
+            [value for row in rows for value in row],
+        )
 
 
 def lock_histories(tx: Tx, profile_ids: Iterable[UUID], *, wait: bool = True) -> dict[UUID, History]:
@@ -140,7 +153,8 @@ def save_decisions(tx: Tx, decisions: Iterable[Decided]) -> None:
 
 
 def _add(new: Sequence[Decided], tx: Tx) -> None:
-    tx.copy(
+    add_rows(
+        tx,
         "programs.order_decision",
         [name.strip() for name in _DECISION.split(",")],
         [
