@@ -133,3 +133,16 @@ def test_best_is_the_best_of_all_orders_of_two():
         answer = evaluate(judge, program(*rules, lanes=lanes), ask(line("coat", 10_000)))
         assert answer.totals.payable_minor == 3000
         assert [one.rule for one in answer.applied] == ["half", "twenty"]
+
+
+def test_a_limit_of_quantity_makes_the_order_matter(judge):
+    """The fixed price takes 24.60, then what is off each unit empties the bag, so the limit is left for the ham."""
+    lanes = [{"code": "best", "kind": "price", "mode": "best_for_member"}]
+    few = {"limits": [{"of": "quantity", "max": 613, "window": "order"}]}
+    rules = [
+        {"code": "few", "lane": "best", "effects": [{"kind": "amount_off", "each": "unit", "off_minor": 427}]} | few,
+        {"code": "each", "lane": "best", "effects": [{"kind": "amount_off", "each": "unit", "off_minor": 136}]},
+        {"code": "fixed", "lane": "best", "effects": [{"kind": "fixed_price", "price_minor": 1154}]},
+    ]
+    answer = evaluate(judge, program(*rules, lanes=lanes), ask(line("bag", 99), line("ham", 4500, 0.735)))
+    assert (answer.totals.payable_minor, answer.search) == (487, "proven")

@@ -341,7 +341,8 @@ def _line_wise(candidate: Candidate) -> bool:
 def _sets(setting: Setting, lane: Lane, state: State, pool: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
     """Yield the largest sets that may stand beside what stands; all their parts where a campaign counts uses."""
     shared = any("//" in bound.id for one in pool for bound in bounds.bounds_of(setting, one, "uses"))
-    for least in _largest(lane, state, pool):
+    able = [one for one in pool if attempt(setting, lane, state, one)[1] is None]
+    for least in _largest(lane, state, able):
         yield least
         for count in range(len(least)) if shared else ():
             yield from combinations(least, count)
