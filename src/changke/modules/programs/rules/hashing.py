@@ -3,8 +3,9 @@
 import hashlib
 from typing import Any
 
-from changke.kernel import strict_json
-from changke.modules.programs.terms_evaluation import Cart, Evaluation, Request
+import orjson
+
+from changke.modules.programs.terms_evaluation import Evaluation, Request
 
 
 def quote_hash(program_code: str, request: Request, evaluation: Evaluation) -> str:
@@ -16,8 +17,8 @@ def quote_hash(program_code: str, request: Request, evaluation: Evaluation) -> s
     promised = {
         "program": program_code,
         "version": evaluation.rules_version,
-        "cart": _cart(request.cart),
-        "member": None if request.member is None else request.member.member_id,
+        "cart": request.cart,
+        "member": None if request.member is None else request.member.member_id.hex,
         "lines": evaluation.lines,
         "totals": evaluation.totals,
         "applied": evaluation.applied,
@@ -26,15 +27,11 @@ def quote_hash(program_code: str, request: Request, evaluation: Evaluation) -> s
         "gifts": evaluation.gifts,
         "coupons_used": evaluation.coupons_used,
     }
-    return hashlib.sha256(strict_json.canonical(promised)).hexdigest()
+    canonical = orjson.dumps(promised, default=_plain, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
 
 
-def _cart(cart: Cart) -> tuple[Any, ...]:
-    lines = [
-        (
-            one.line_id, one.sku, one.quantity_milli, one.unit_price_minor, one.amount_minor, one.category, one.brand,
-            sorted(one.tags), dict(one.attributes), one.discountable, one.earns, one.tax_basis_points,
-        )
-        for one in cart.lines
-    ]  # fmt: skip
-    return cart.currency, lines, cart.shipping_minor, cart.tax_included
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return dict(value)
