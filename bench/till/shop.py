@@ -94,7 +94,7 @@ def open_shop(house: House, *, rules: int, members: int, carts: int, seed: int =
     people: list[UUID] = []
     held: dict[UUID, list[str]] = {}
     for first in range(0, members, BATCH):
-        fresh = _join(house, range(first, min(members, first + BATCH)), at)
+        fresh = join(house, range(first, min(members, first + BATCH)), at)
         people += fresh
         held |= _equip(house, fresh, templates, luck, at)
     return Shop(made, people, held, workload.requests(some, templates))
@@ -113,7 +113,8 @@ def _usable(made: Program, at: datetime) -> list[str]:
     return sorted(found)
 
 
-def _join(house: House, numbers: Sequence[int], at: datetime) -> list[UUID]:
+def join(house: House, numbers: Sequence[int], at: datetime) -> list[UUID]:
+    """Let people with cards of these numbers join; returns their members."""
     sightings = [
         Sighting((Identifier("card_number", f"C{number:08d}"),), "till", f"sign-up-{number}") for number in numbers
     ]
