@@ -95,17 +95,24 @@ class Closures:
     def _by_value(self, fact: str, wanted: AbstractSet[Any], key: int) -> Select:
         """Return the selection of the lines that have one of some values."""
 
+        def found(view: View) -> Sequence[int]:
+            values, having = view.having.get(fact) or view.lines_by(fact)
+            hits = wanted & values if len(wanted) > 1 else wanted
+            if len(hits) == 1:
+                (value,) = hits
+                return having.get(value, ())
+            if fact == "line.category":
+                return sorted({index for value in hits for index in having[value]})
+            lines: list[int] = []
+            for value in hits:
+                lines += having[value]
+            lines.sort()
+            return lines
+
         def remembered(view: View) -> Sequence[int]:
             lines = view.selected.get(key)
             if lines is None:
-                values, having = view.lines_by(fact)
-                hits = wanted & values if len(wanted) > 1 else wanted
-                if len(hits) == 1:
-                    (value,) = hits
-                    lines = having.get(value, ())
-                else:
-                    lines = sorted({index for value in hits for index in having[value]})
-                view.selected[key] = lines
+                lines = view.selected[key] = found(view)
             return lines
 
         return remembered
