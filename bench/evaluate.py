@@ -31,6 +31,7 @@ from pathlib import Path
 
 import workload_rules as workload
 from changke.modules.programs.rules.engine import Engine, compile_program
+from changke.modules.programs.terms_definition import Program
 from changke.modules.programs.terms_evaluation import CartLine, Request
 from peers.contest import TARGETS as PEER_TARGETS
 from peers.contest import contest
@@ -79,14 +80,23 @@ def engine_alone(baskets: Sequence[tuple[CartLine, ...]], rounds: int) -> Sectio
     figures: dict[str, float] = {"lines_mean": round(lines, 1)}
     for size in SIZES:
         made = workload.program(size, goods)
-        begun = time.process_time()
-        engine = compile_program(made, version=1)
-        figures[f"compile_ms_{size}"] = round((time.process_time() - begun) * 1_000, 1)
+        engine, figures[f"compile_ms_{size}"] = compiled(made)
         asked = workload.requests(baskets, workload.templates(made))
         figures |= one_size(engine, asked, size, rounds)
     figures["explain_all_ms_200"] = explain_all(baskets, goods)
     costs = {size: figures[f"engine_cpu_ms_{size}"] for size in SIZES}
     return Section(figures, {"cost_5000_to_200": round(costs[5_000] / costs[200], 2)})
+
+
+def compiled(made: Program) -> tuple[Engine, float]:
+    """Return the engine of a programme, and the milliseconds of processor time the quickest of three took to make."""
+    best = float("inf")
+    for _ in range(3):
+        gc.collect()
+        begun = time.process_time()
+        engine = compile_program(made, version=1)
+        best = min(best, (time.process_time() - begun) * 1_000)
+    return engine, round(best, 1)
 
 
 def one_size(engine: Engine, asked: Sequence[Request], size: int, rounds: int) -> dict[str, float]:
