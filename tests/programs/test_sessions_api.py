@@ -113,6 +113,8 @@ def test_a_session_holds_commits_returns_and_sums_to_nothing(shop):
     path = f"/v1/sessions/{session['session_id']}"
     wrong = shop.post(f"{path}/commit", json={"quote_hash": "0" * 64})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "quote_changed")
+    assert wrong.json()["now"]["totals"]["payable_minor"] == 13_500
+    assert wrong.json()["detail"] == "the answer has changed since the quote: 135.00 is payable now"
     short = {"quote_hash": quote["quote_hash"], "tenders": [{"type": "cash", "amount_minor": 100}]}
     assert shop.post(f"{path}/commit", json=short).json()["code"] == "tenders_do_not_add_up"
     paid = {
@@ -190,31 +192,32 @@ def test_points_put_aside_by_one_session_are_not_there_for_the_next(shop):
     assert second["quote"]["totals"]["points"] == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "code", "field"),
-    [
-        ({"surprise": 1}, 422, "invalid_value", "surprise"),
-        ({"lines": [{"line_id": "a", "sku": "t", "quantity": 1, "unit_price_minor": -1}]}, 422, "invalid_value",
-         "lines.0.unit_price_minor"),
-        ({"lines": [{"line_id": "a", "sku": "t", "quantity": "1.2345", "unit_price_minor": 1}]}, 422, "invalid_value",
-         "lines.0.quantity"),
-        ({"lines": [{"line_id": str(n), "sku": "t", "quantity": 1, "unit_price_minor": 1} for n in range(1001)]}, 422,
-         "invalid_value", "lines"),
-        ({"lines": [{"line_id": "a", "sku": "t", "quantity": 1, "unit_price_minor": 1}] * 2}, 422,
-         "duplicate_line_id", "lines.1.line_id"),
-        ({"lines": [{"line_id": "a", "sku": "t", "quantity": 10_000, "unit_price_minor": 1},
-                    {"line_id": "b", "sku": "t", "quantity": 1, "unit_price_minor": 1}]}, 422, "too_many_units",
-         "lines"),
-        ({"currency": "USD"}, 422, "wrong_currency", "currency"),
-        ({"program": "nowhere"}, 409, "no_program_in_force", "as_of"),
-        ({"member_id": "01900000-0000-7000-8000-000000000001"}, 404, "member_not_found", "member_id"),
-        ({"identifier": {"namespace": "card_number", "value": "NOBODY"}}, 404, "member_not_found", "identifier"),
-    ],
+BAD = (
+    ({"surprise": 1}, 422, "invalid_value", "surprise"),
+    ({"lines": [{"line_id": "a", "sku": "t", "quantity": 1, "unit_price_minor": -1}]}, 422, "invalid_value",
+     "lines.0.unit_price_minor"),
+    ({"lines": [{"line_id": "a", "sku": "t", "quantity": "1.2345", "unit_price_minor": 1}]}, 422, "invalid_value",
+     "lines.0.quantity"),
+    ({"lines": [{"line_id": str(n), "sku": "t", "quantity": 1, "unit_price_minor": 1} for n in range(1001)]}, 422,
+     "invalid_value", "lines"),
+    ({"lines": [{"line_id": "a", "sku": "t", "quantity": 1, "unit_price_minor": 1}] * 2}, 422,
+     "duplicate_line_id", "lines.1.line_id"),
+    ({"lines": [{"line_id": "a", "sku": "t", "quantity": 10_000, "unit_price_minor": 1},
+                {"line_id": "b", "sku": "t", "quantity": 1, "unit_price_minor": 1}]}, 422, "too_many_units",
+     "lines"),
+    ({"currency": "USD"}, 422, "wrong_currency", "currency"),
+    ({"program": "nowhere"}, 409, "no_program_in_force", "as_of"),
+    ({"member_id": "01900000-0000-7000-8000-000000000001"}, 404, "member_not_found", "member_id"),
+    ({"identifier": {"namespace": "card_number", "value": "NOBODY"}}, 404, "member_not_found", "identifier"),
 )  # fmt: skip
-def test_bad_carts_are_refused_with_code_and_field(shop, change, status, code, field):
-    for path in ("/v1/evaluations", "/v1/sessions"):
-        answer = shop.post(path, json={**CART, **change}, headers={"Idempotency-Key": "bad"})
-        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (status, code, field), answer.text
+
+
+def test_bad_carts_are_refused_with_code_and_field(shop):
+    for change, status, code, field in BAD:
+        for path in ("/v1/evaluations", "/v1/sessions"):
+            answer = shop.post(path, json={**CART, **change}, headers={"Idempotency-Key": "bad"})
+            told = answer.json()
+            assert (answer.status_code, told["code"], told["field"]) == (status, code, field), answer.text
 
 
 def test_nan_and_a_missing_key_are_refused(shop):
@@ -247,6 +250,31 @@ def test_drafts_can_be_tried_beside_the_programme(shop):
     }  # fmt: skip
     told = shop.post("/v1/evaluations", json={**CART, "campaigns": [draft]}).json()
     assert "half" in {one["rule"] for one in told["effects"]}
+
+
+def test_a_price_that_changed_since_the_quote_is_refused_with_what_it_is_now(shop, clock):
+    quote = shop.post("/v1/evaluations", json=CART).json()
+    with shop.database.transaction() as tx:
+        half = rule("half", {"kind": "percent_off", "percent": "50"}, on="cart", lane="full_reduction")
+        trade.publish(tx, trade.document(half), at=clock.now())
+    body = {**CART, "quote_hash": quote["quote_hash"], "commit": True}
+    refused = shop.post("/v1/sessions", json=body, headers={"Idempotency-Key": "q", "Accept-Language": "zh"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "quote_changed")
+    assert refused.json()["detail"] == "试算结果已变化：现应付 150.00"
+    now = refused.json()["now"]
+    assert [one["rule"] for one in now["effects"]] == ["half"]
+    body["quote_hash"] = now["quote_hash"]
+    assert shop.post("/v1/sessions", json=body, headers={"Idempotency-Key": "q"}).status_code == 201
+
+
+def test_what_was_put_aside_is_committed_though_the_rules_changed(shop, clock):
+    opened = shop.post("/v1/sessions", json=full_cart(shop), headers={"Idempotency-Key": "kept"}).json()
+    with shop.database.transaction() as tx:
+        trade.publish(tx, trade.document(rule("base", {"kind": "credit", "points": 1})), at=clock.now())
+    path = f"/v1/sessions/{opened['session_id']}"
+    done = shop.post(f"{path}/commit", json={"quote_hash": opened["quote"]["quote_hash"]})
+    assert done.status_code == 200, done.text
+    assert balance(shop) == 125
 
 
 def test_a_guest_buys_and_gives_back(shop):

@@ -33,7 +33,6 @@ from changke.modules.programs.commands_effects import Wave, apply
 from changke.modules.programs.state import Decided
 from changke.modules.programs.terms_evaluation import Situation
 from changke.modules.programs.terms_sessions import (
-    QUOTE_CHANGED,
     SESSION_CLOSED,
     SESSION_LAPSED,
     Busy,
@@ -87,13 +86,7 @@ def commit_sessions(
 def _standing(session: Session, asked: CommitAsked, at: datetime) -> SessionAnswer | None:
     """Return the answer that stands already: committed before, closed, lapsed, or another quote; None: go on."""
     if asked.quote_hash is not None and asked.quote_hash != session.quote_hash:
-        return Refusal(
-            QUOTE_CHANGED,
-            field="quote_hash",
-            have=asked.quote_hash[:12],
-            need=session.quote_hash[:12],
-            difference=session.answer.get("totals"),
-        )
+        return promises.promised(asked.quote_hash, session.quote_hash, session.kept["currency"], session.answer)
     if session.state == "committed":
         effects = [Effect(kind, data) for kind, data in session.kept.get("effects", ())]
         return Committed(session, effects, duplicate=True)

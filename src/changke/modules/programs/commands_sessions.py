@@ -223,7 +223,9 @@ class _Opening:
 
 def _fault(asked: SessionAsked, quote: Quote) -> Refusal | None:
     evaluation = quote.evaluation
-    fault = promises.broken(evaluation) or promises.changed(asked.quote_hash, quote.quote_hash, evaluation)
+    fault = promises.broken(evaluation) or promises.changed(
+        asked.quote_hash, quote.quote_hash, asked.cart.cart.currency, evaluation
+    )
     if fault is None and asked.commit is not None:
         totals = evaluation.totals
         fault = promises.tenders_fault(asked.commit.tenders, totals.payable_minor, totals.points_minor)

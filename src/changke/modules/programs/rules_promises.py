@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from changke.kernel import strict_json
 from changke.kernel.errors import Refusal, refusal_codes
 from changke.kernel.i18n import Text
-from changke.kernel.money import split
+from changke.kernel.money import exponent, split
 from changke.modules.benefits.terms_coupons import LIMIT_REACHED
 from changke.modules.programs import rules_deciding as deciding
 from changke.modules.programs.terms_definition import STANDARD_LANES, EarnSettings, LaneKind, Program
@@ -24,8 +25,8 @@ from changke.modules.programs.terms_evaluation import (
 from changke.modules.programs.terms_sessions import (
     COUPON_NOT_USABLE,
     POINTS,
-    QUOTE_CHANGED,
     TENDERS_DO_NOT_ADD_UP,
+    QuoteChanged,
     Tender,
 )
 
@@ -54,14 +55,36 @@ def broken(evaluation: Evaluation) -> Refusal | None:
     return None
 
 
-def changed(quoted: str | None, hashed: str, evaluation: Evaluation) -> Refusal | None:
-    """Return why what was quoted is not what would be promised now."""
+def changed(quoted: str | None, hashed: str, currency: str, evaluation: Evaluation) -> Refusal | None:
+    """Return why what was quoted is not what would be promised now, and what would be."""
     if quoted is None or quoted == hashed:
         return None
     reached = next((one for one in evaluation.rejections if one.code == LIMIT_REACHED.code), None)
     if reached is not None:
         return Refusal(LIMIT_REACHED, field="quote_hash", have=reached.have, need=reached.need)
-    return Refusal(QUOTE_CHANGED, field="quote_hash", have=quoted[:12], need=hashed[:12])
+    totals = evaluation.totals
+    now = {
+        "quote_hash": hashed,
+        "rules_version": evaluation.rules_version,
+        "totals": {name: getattr(totals, name) for name in type(totals).__slots__},
+        "effects": [{"rule": one.rule, "value_minor": one.value_minor} for one in evaluation.applied],
+        "earn": [{"rule": one.rule, "wallet": one.wallet, "points": one.points} for one in evaluation.credits],
+        "coupons_used": list(evaluation.coupons_used),
+    }
+    return QuoteChanged(quoted, now, amount=_amount(totals.payable_minor, currency))
+
+
+def promised(quoted: str, hashed: str, currency: str, answer: Mapping[str, Any]) -> Refusal:
+    """Return the refusal of a commit that names another quote than its session promises, and what it promises."""
+    now = {"quote_hash": hashed, **{name: answer[name] for name in _PROMISED}}
+    return QuoteChanged(quoted, now, amount=_amount(answer["totals"]["payable_minor"], currency))
+
+
+_PROMISED = ("rules_version", "totals", "coupons_used")
+
+
+def _amount(minor: int, currency: str) -> str:
+    return f"{Decimal(minor).scaleb(-exponent(currency)):f}"
 
 
 def tenders_fault(tenders: Sequence[Tender], payable_minor: int, points_minor: int) -> Refusal | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from changke.kernel.errors import Refusal, RefusalCode
-from changke.kernel.i18n import Text
+from changke.kernel.i18n import Locale, Text
 from changke.modules.activity.terms import Effect
 from changke.modules.programs.terms_evaluation import Cart, PayWithPoints
 
@@ -169,9 +169,23 @@ def _code(code: str, status: int, en: str, zh: str) -> RefusalCode:
 QUOTE_CHANGED = _code(
     "quote_changed",
     409,
-    "the answer has changed since the quote: {have} was quoted, now it is {need}",
-    "试算结果已变化：报价为 {have}，现为 {need}",
+    "the answer has changed since the quote: {amount} is payable now",
+    "试算结果已变化：现应付 {amount}",
 )
+
+
+class QuoteChanged(Refusal):
+    """What was quoted is not what is promised now; `now` says what is, so that a till can show the difference."""
+
+    def __init__(self, quoted: str, now: Mapping[str, Any], *, amount: str) -> None:
+        super().__init__(QUOTE_CHANGED, field="quote_hash", have=quoted, need=now["quote_hash"], amount=amount)
+        self.now = now
+
+    def problem(self, locale: Locale, *, trace_id: str | None = None) -> dict[str, Any]:
+        """Return the RFC 9457 members, with what is promised now."""
+        return super().problem(locale, trace_id=trace_id) | {"now": dict(self.now)}
+
+
 SESSION_LAPSED = _code(
     "session_lapsed", 409, "the session lapsed at {have}; ask again", "会话已于 {have} 失效，请重新试算"
 )
