@@ -39,7 +39,7 @@ bench: $(TESTS) ## every figure in its short form; for the full one: make bench 
 migrate: $(RUNS) ## bring the database up to date
 	$(BIN)/changke migrate $(ARGS)
 
-seed: $(RUNS) ## put wallet types, the first rule and the first API key in place
+seed: $(RUNS) ## put wallet types, the first programme and the first API key in place
 	$(BIN)/changke seed $(ARGS)
 
 openapi: $(TESTS) ## write openapi.json after a change of routes
