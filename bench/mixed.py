@@ -3,8 +3,9 @@
 What is done. A durable PostgreSQL, two server processes and a worker as `changke up` starts them. Twelve tills on a few
 hundred members commit carts at once or open sessions that are committed, cancelled or left to lapse; take goods back,
 undo orders, claim coupons and show them, pay with points, report orders from elsewhere (some make two members one), and
-look around. Meanwhile versions are published, reviews of tiers and simulations started, and a thread of its own does what the clock asks for
-far more often than it would: points, sessions and coupons that end, pages of the review, pieces of simulations.
+look around. Meanwhile versions are published, reviews of tiers and simulations started, and a thread of its own does
+what the clock asks for far more often than it would: points, sessions and coupons that end, pages of the review, pieces
+of simulations.
 
 At the end PostgreSQL says how many deadlocks there were, every answer of 500 and above is counted (503 `busy`, "try
 again", on its own), and every check of `changke audit` is asked.

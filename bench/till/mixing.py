@@ -192,7 +192,7 @@ def evaluate(mix: Mix, caller: Caller, luck: random.Random) -> None:
 
 
 def report_order(mix: Mix, caller: Caller, luck: random.Random) -> None:
-    """Tell of an order from elsewhere, to be decided at once or by the worker; at times with a phone that two cards share."""
+    """Tell of an order from elsewhere, decided at once or by the worker; at times with a phone that two cards share."""
     card = luck.randrange(len(mix.members))
     shown: list[dict[str, Any]] = [{"namespace": "card_number", "value": f"C{card:08d}"}]
     if luck.random() < 0.2:
