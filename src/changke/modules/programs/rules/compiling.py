@@ -170,6 +170,7 @@ class RuleCompiler:
             or _counts_units(rule, campaign),
             earns=earns,
             priced=any(isinstance(effect, _PRICED) for effect in rule.effects),
+            earning=(*(one.select for one in credits), *(one.select for one in multiplies)),
             fixed_points=sum(credit.points or 0 for credit in credits),
             gift_pieces=sum(gift.quantity for gift in gifts),
             gift_cost=sum(gift.cost_minor * gift.quantity for gift in gifts),

@@ -74,7 +74,8 @@ class CompiledRule:
 
     `alone`: all it does is done to each line by itself. `plain`: one price effect that trims nothing. `loose`: its
     limits count its own uses, no more. `turning`: as running amounts fall, what it asks may begin to hold, or it may do
-    more. `earns`: it credits, multiplies or gives something else; `priced`: it was written with price effects.
+    more. `earns`: it credits, multiplies or gives something else; `earning` selects the lines its rates and factors
+    count. `priced`: it was written with price effects.
     """
 
     rule: Rule
@@ -102,6 +103,7 @@ class CompiledRule:
     turning: bool
     earns: bool
     priced: bool
+    earning: tuple[Select, ...]
     fixed_points: int
     gift_pieces: int
     gift_cost: int

@@ -205,8 +205,8 @@ class Till:
         if rule.dues or rule.fixed_points:
             return True
         view = self.view
-        for step in (*rule.credits, *rule.multiplies):
-            for index in step.select(view):
+        for select in rule.earning:
+            for index in select(view):
                 if view.lines[index].earns:
                     return True
         return False
