@@ -90,13 +90,14 @@ def make_app(edge: web.Edge) -> FastAPI:
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.state.edge = edge
     for router in (
+        *programs.till_routers,
         health,
         *activity.routers,
         *identity.routers,
         *ledger.routers,
         *tiers.routers,
         *benefits.routers,
-        *programs.routers,
+        *programs.routers[len(programs.till_routers) :],
     ):
         app.include_router(router)
     web.check_permissions(app)
