@@ -79,8 +79,8 @@ def report(mix: Mix, seconds: float) -> int:
     house = mix.house
     for (what, status, code), count in sorted(mix.answers.items()):
         print(f"{what:16} {status} {code:28} {count:8,}")
-    for line in (*mix.trouble, *house.complaints()[:10]):
-        print(line[:1_000])
+    for line in (*mix.trouble, *house.complaints()[:10], *circles(house)):
+        print(line[:1_500])
     found = audit.audit(house.database, checks.every())
     for finding in found.broken:
         print(f"broken: {finding.check.name}: {finding.rows[:3]}")
@@ -109,6 +109,13 @@ def _done(mix: Mix) -> Counter[str]:
 
 def _sum(mix: Mix, wanted: Callable[[int, str], bool]) -> int:
     return sum(count for (_, status, code), count in mix.answers.items() if wanted(status, code))
+
+
+def circles(house: House) -> list[str]:
+    """Return what PostgreSQL logged of deadlocks: who waited for whom, and with which statements."""
+    lines = house.postgres.log.read_text(errors="replace").splitlines()
+    places = [place for place, line in enumerate(lines) if "deadlock detected" in line]
+    return [line for place in places[:3] for line in lines[place : place + 14]]
 
 
 def deadlocks(house: House) -> int:
