@@ -198,7 +198,7 @@ def migrate(as_json: JsonOption = False) -> None:
             )
 
 
-@app.command(help=say("Install wallet types, the first programme and the first key.", "安装积分类型、首个计划与首个密钥。"))
+@app.command(help=say("Install wallet types, a first programme, a first key.", "安装积分类型、首个计划与首个密钥。"))
 def seed() -> None:
     """Do what `up` does before it serves."""
     with console.clear_errors():
