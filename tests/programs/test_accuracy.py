@@ -9,6 +9,7 @@ from changke.modules.activity import commands as activity
 from changke.modules.ledger import commands as ledger
 from changke.modules.programs import commands as programs
 from changke.modules.programs import commands_accuracy as accuracy
+from changke.modules.programs import queries_accuracy
 
 TEA = {"fact": "line.sku", "is": "tea"}
 
@@ -35,7 +36,8 @@ def test_what_fired_is_what_should_have(tx, keyring):
     trade(tx, keyring)
     found = measured(tx)
     assert (found.compared, found.agreed, found.share, found.differences) == (8, 8, 1.0, ())
-    assert accuracy.measurements(tx, "shop") == [found]
+    assert queries_accuracy.measurements(tx, "shop") == [found]
+    assert queries_accuracy.newest_shares(tx) == {"shop": 1.0}
 
 
 def test_a_decision_that_is_wrong_is_found_and_explained(tx, keyring):

@@ -22,6 +22,7 @@ from changke.modules.benefits import api as benefits
 from changke.modules.identity import api as identity
 from changke.modules.ledger import api as ledger
 from changke.modules.programs import api as programs
+from changke.modules.programs import queries_accuracy
 from changke.modules.tiers import api as tiers
 
 health = web.PermissionRouter(tags=["health"])
@@ -48,7 +49,7 @@ def readyz(edge: web.EdgeNow) -> dict[str, Any]:
 
 @health.get("/metrics", permission=web.PUBLIC, summary="Metrics in the Prometheus text format", response_class=Response)
 def metrics(edge: web.EdgeNow) -> Response:
-    """Return every counter of this process, how far each consumer group has read, and how each source is doing."""
+    """Return every counter of this process, how far consumer groups have read, how sources and programmes are doing."""
     with edge.database.transaction() as tx:
         for source in sources.sources(tx, at=edge.clock.now()):
             for status in ("accepted", "duplicate", "parked", "rejected"):
@@ -57,6 +58,8 @@ def metrics(edge: web.EdgeNow) -> Response:
         for group, rows, age_seconds in log.backlog(tx):
             telemetry.log_backlog.labels(group).set(rows)
             telemetry.log_lag.labels(group).set(age_seconds)
+        for program, share in queries_accuracy.newest_shares(tx).items():
+            telemetry.trigger_accuracy.labels(program).set(share)
     return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
 

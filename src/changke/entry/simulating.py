@@ -92,7 +92,7 @@ def describe(ran: Ran, *, currency: str) -> None:
     console.print_table(_totals(report, currency), title=_title(ran))
     console.print_table(_tiers(report, currency), title=say("By tier", "按等级"))
     if report["budgets"]:
-        console.print_table(_budgets(report), title=say("Budgets", "预算"))
+        console.print_table(_budgets(report, currency), title=say("Budgets", "预算"))
     for line in _words(report, currency):
         console.out.print(line, style="dim")
 
@@ -153,17 +153,20 @@ def _tiers(report: dict[str, Any], currency: str) -> list[dict[str, str]]:
     ]
 
 
-def _budgets(report: dict[str, Any]) -> list[dict[str, str]]:
-    return [
-        {
-            say("side", "版本"): row["side"],
-            say("limit", "限额"): row["limit"],
-            say("asked", "需求"): f"{row['asked']:,}",
-            say("of", "上限"): f"{row['max']:,}",
-            say("used up on", "耗尽日期"): row["exhausted_on"] or "-",
-        }
-        for row in report["budgets"]
-    ]
+def _budgets(report: dict[str, Any], currency: str) -> list[dict[str, str]]:
+    rows = []
+    for row in report["budgets"]:
+        unit = "budget_minor" if row["of"] == "discount" else row["of"]
+        rows.append(
+            {
+                say("side", "版本"): row["side"],
+                say("limit", "限额"): row["limit"],
+                say("asked", "需求"): _figure(unit, row["asked"], currency),
+                say("of", "上限"): _figure(unit, row["max"], currency),
+                say("used up on", "耗尽日期"): row["exhausted_on"] or "-",
+            }
+        )
+    return rows
 
 
 def _words(report: dict[str, Any], currency: str) -> list[str]:

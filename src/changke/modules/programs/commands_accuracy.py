@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -83,18 +82,3 @@ def _keep(tx: Tx, found: Accuracy) -> None:
             orjson.dumps(found.differences).decode(),
         ),
     )  # fmt: skip
-
-
-def measurements(tx: Tx, program: str, *, limit: int = 30) -> list[Accuracy]:
-    """Return the newest shadow replays of a programme."""
-    rows = tx.raw.execute(
-        "SELECT program, since, until, measured_at, compared, agreed, skipped, differences FROM programs.accuracy"
-        " WHERE program = %s ORDER BY measured_at DESC LIMIT %s",
-        (program, limit),
-    ).fetchall()
-    return [Accuracy(*(*row[:7], tuple(map(_difference, row[7])))) for row in rows]
-
-
-def _difference(data: dict[str, Any]) -> Difference:
-    was, should = (tuple((rule, given) for rule, given in data[name]) for name in ("fired", "expected"))
-    return Difference(UUID(data["order_id"]), data["version"], was, should, data["why"])

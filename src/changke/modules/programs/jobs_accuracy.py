@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from changke.kernel import telemetry
 from changke.kernel.clock import Clock
 from changke.kernel.database import Database
 from changke.modules.programs import commands_accuracy as accuracy
+from changke.modules.programs import queries_accuracy as queries
 from changke.modules.programs import queries_versions as versions
 from changke.modules.programs.terms_accuracy import Accuracy
 
@@ -19,11 +19,10 @@ def measure_due(database: Database, *, clock: Clock) -> int:
     now = clock.now()
     with database.transaction() as tx:
         codes = [one.code for one in versions.programs(tx, at=now)]
-        due = [code for code in codes if not _is_fresh(accuracy.measurements(tx, code, limit=1), now)]
+        due = [code for code in codes if not _is_fresh(queries.measurements(tx, code, limit=1), now)]
     for code in due:
         with database.transaction(statement_timeout_ms=600_000) as tx:
-            found = accuracy.measure(tx, code, since=now - _SPAN, until=now, sample=SAMPLE, at=now)
-        telemetry.trigger_accuracy.labels(code).set(found.share)
+            accuracy.measure(tx, code, since=now - _SPAN, until=now, sample=SAMPLE, at=now)
     return len(due)
 
 

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from changke.kernel.clock import check_instant
 from changke.kernel.web import EdgeNow, PermissionRouter
 from changke.modules.programs import commands_accuracy as accuracy
+from changke.modules.programs import queries_accuracy
 from changke.modules.programs.terms_accuracy import SAMPLE_MAX, Accuracy
 
 router = PermissionRouter(prefix="/v1", tags=["programme"])
@@ -63,7 +64,7 @@ class Accuracies(BaseModel):
 def list_accuracy(code: Code, edge: EdgeNow) -> Accuracies:
     """Return the newest shadow replays."""
     with edge.database.transaction() as tx:
-        return Accuracies(measurements=[_out(one) for one in accuracy.measurements(tx, code)])
+        return Accuracies(measurements=[_out(one) for one in queries_accuracy.measurements(tx, code)])
 
 
 @router.post("/programs/{code}/trigger-accuracy", permission="programs.write", summary="Read decisions again now")
