@@ -10,7 +10,8 @@ from changke.modules.programs.terms_accuracy import Accuracy, Difference
 def newest_shares(tx: Tx) -> dict[str, float]:
     """Return the share of the newest shadow replay of every programme that has one."""
     rows = tx.raw.execute(
-        "SELECT DISTINCT ON (program) program, compared, agreed FROM programs.accuracy ORDER BY program, measured_at DESC"
+        "SELECT DISTINCT ON (program) program, compared, agreed FROM programs.accuracy"
+        " ORDER BY program, measured_at DESC"
     ).fetchall()
     return {program: agreed / compared if compared else 1.0 for program, compared, agreed in rows}
 
