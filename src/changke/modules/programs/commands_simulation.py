@@ -21,7 +21,7 @@ from changke.modules.programs import queries_simulation, store_simulation
 from changke.modules.programs import queries_versions as versions
 from changke.modules.programs.rules import replaying, simulation_report, tallies
 from changke.modules.programs.rules.engine import Engine
-from changke.modules.programs.rules.replaying import PastCart, PastMember, Values
+from changke.modules.programs.rules.replaying import Pair, PastCart, PastMember, Values
 from changke.modules.programs.rules_facts import path_of
 from changke.modules.programs.store_simulation import Piece
 from changke.modules.programs.terms_evaluation import Cart, CartLine, CouponInHand
@@ -86,14 +86,15 @@ def replay(tx: Tx, piece: Piece) -> tuple[int, tallies.Tally]:
     asked = queries_simulation.simulation(tx, piece.simulation_id).asked
     draft = versions.engine_of(tx, asked.program, asked.draft_version)
     live = None if asked.live_version is None else versions.engine_of(tx, asked.program, asked.live_version)
-    members = _past_members(tx, piece.profiles, asked, draft)
+    members = past_members(tx, piece.profiles, asked, draft)
     types = wallets.wallet_types(tx)
     values = Values({code: one.value_minor.as_integer_ratio() for code, one in types.items()}, asked.redeemed_percent)
-    tally = replaying.replay(draft, live, members, values=values)
+    tally = replaying.replay(Pair(draft, live), members, values=values)
     return sum(len(member.orders) for member in members), tally
 
 
-def _past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draft: Engine) -> list[PastMember]:
+def past_members(tx: Tx, profiles: Sequence[UUID], asked: SimulationAsked, draft: Engine) -> list[PastMember]:
+    """Return the members behind profiles with their orders of that time as carts, in the order of time."""
     orders = history.past_orders(tx, profile_ids=profiles, since=asked.since, until=asked.until)
     orders = [one for one in orders if one.lines and one.currency == draft.program.currency]
     products = catalogue.products(tx, {line.sku for order in orders for line in order.lines})

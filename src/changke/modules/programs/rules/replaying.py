@@ -7,14 +7,15 @@ only noted by day, because members are replayed apart; the report says when such
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from changke.kernel.conditions.nodes import FactValue
-from changke.modules.programs.rules.engine import Engine
+from changke.modules.programs.rules.engine import Engine, compile_program
 from changke.modules.programs.rules.tallies import Tally
+from changke.modules.programs.terms_definition import Program
 from changke.modules.programs.terms_evaluation import (
     Cart,
     CounterKey,
@@ -56,11 +57,13 @@ class PastMember:
 
 @dataclass(slots=True)
 class _Side:
+    name: str
     engine: Engine
     tally: Tally
     used: dict[CounterKey, int] = field(default_factory=dict)
     earned: dict[str, int] = field(default_factory=dict)
     benefit_minor: int = 0
+    reached: bool = False
 
 
 @dataclass(slots=True)
@@ -103,11 +106,50 @@ class _History:
             self.month, self.month_orders, self.month_net_minor = (local.year, local.month), 0, 0
 
 
-def replay(draft: Engine, live: Engine | None, members: Sequence[PastMember], *, values: "Values") -> Tally:
+class Pair:
+    """A draft and what is live, and the rules in which they differ.
+
+    Where none of those concerns a cart, and the member's counts are the same on both sides, one evaluation serves both.
+    """
+
+    def __init__(self, draft: Engine, live: Engine | None) -> None:
+        self.draft = draft
+        self.live = live
+        self._changed: tuple[Engine, ...] | None = None
+        if live is not None and _frame(draft.program) == _frame(live.program):
+            one, other = draft.program, live.program
+            self._changed = tuple(
+                compile_program(_without(mine, theirs), version=1) for mine, theirs in ((one, other), (other, one))
+            )
+
+    def differ(self, request: Request) -> bool:
+        """Say whether the two could answer differently."""
+        return self._changed is None or any(engine.matches(request) for engine in self._changed)
+
+
+def _frame(program: Program) -> Program:
+    return replace(program, campaigns=())
+
+
+def _without(program: Program, other: Program) -> Program:
+    """Return a programme with only those rules that the other does not have just so."""
+    theirs = {campaign.code: campaign for campaign in other.campaigns}
+    kept = []
+    for campaign in program.campaigns:
+        same = theirs.get(campaign.code)
+        alike = same is not None and replace(same, rules=campaign.rules) == campaign
+        known = {rule.code: rule for rule in same.rules} if same is not None and alike else {}
+        rules = tuple(rule for rule in campaign.rules if known.get(rule.code) != rule)
+        if rules:
+            kept.append(replace(campaign, rules=rules))
+    return replace(program, campaigns=tuple(kept))
+
+
+def replay(pair: Pair, members: Sequence[PastMember], *, values: "Values") -> Tally:
     """Return the tally of these members: the draft on the one side, what is live (or nothing) on the other."""
     tally = Tally()
     for member in members:
-        _replay_member(draft, live, member, values, tally)
+        _replay_member(pair, member, values, tally)
     return tally
 
 
@@ -125,52 +167,54 @@ class Values:
         return points * numerator * self.redeemed_percent // (denominator * 100)
 
 
-def _replay_member(draft: Engine, live: Engine | None, member: PastMember, values: Values, tally: Tally) -> None:
-    sides = {"draft": _Side(draft, tally)} | ({"live": _Side(live, tally)} if live else {})
-    history = _History(draft.zone)
-    reached = dict.fromkeys(sides, False)
+def _replay_member(pair: Pair, member: PastMember, values: Values, tally: Tally) -> None:
+    draft = _Side("draft", pair.draft, tally)
+    live = _Side("live", pair.live, tally) if pair.live else None
+    history = _History(pair.draft.zone)
     for order in member.orders:
         tier = member.tier_at(order.at)
         facts: dict[str, FactValue] = {**member.values, **history.values(order.at)}
         if tier is not None:
             facts["member.tier"] = tier
-        for name, side in sides.items():
-            answer = _evaluate(side, member.member_id, order, facts)
-            tally.add_order(name, order, tier or "", answer, values)
-            reached[name] = reached[name] or bool(answer.applied or answer.credits or answer.due)
-            _count(name, side, order, answer, values)
+        asked = _request(draft, member.member_id, order, facts)
+        answer = draft.engine.evaluate(asked)
+        if live is not None:
+            alike = draft.earned == live.earned and draft.used == live.used and not pair.differ(asked)
+            theirs = answer if alike else live.engine.evaluate(_request(live, member.member_id, order, facts))
+            _count(live, order, tier or "", theirs, values)
+        _count(draft, order, tier or "", answer, values)
         history.add(order)
-    for name in sides:
-        tally.add_member(name, reached[name])
-    live_minor = sides["live"].benefit_minor if live else 0
-    tally.add_change(member.member_id, live_minor=live_minor, draft_minor=sides["draft"].benefit_minor)
+    for side in (draft, live):
+        if side is not None:
+            tally.add_member(side.name, side.reached)
+    live_minor = live.benefit_minor if live else 0
+    tally.add_change(member.member_id, live_minor=live_minor, draft_minor=draft.benefit_minor)
 
 
-def _evaluate(side: _Side, member_id: UUID, order: PastCart, facts: Mapping[str, FactValue]) -> Evaluation:
+def _request(side: _Side, member_id: UUID, order: PastCart, facts: Mapping[str, FactValue]) -> Request:
     wallets = {f"wallet.{code}": points for code, points in side.earned.items()}
-    situation = Situation(at=order.at, channel=order.channel, store=order.store)
-    return side.engine.evaluate(
-        Request(
-            cart=order.cart,
-            situation=situation,
-            member=MemberFacts(member_id, {**facts, **wallets}),
-            coupons=order.coupons,
-            used=side.used,
-        )
+    return Request(
+        cart=order.cart,
+        situation=Situation(at=order.at, channel=order.channel, store=order.store),
+        member=MemberFacts(member_id, {**facts, **wallets}),
+        coupons=order.coupons,
+        used=side.used,
     )
 
 
-def _count(name: str, side: _Side, order: PastCart, answer: Evaluation, values: Values) -> None:
+def _count(side: _Side, order: PastCart, tier: str, answer: Evaluation, values: Values) -> None:
+    side.tally.add_order(side.name, order, tier, answer, values)
+    side.reached = side.reached or bool(answer.applied or answer.credits or answer.due)
     for take in answer.takes:
         if _is_of_member(side.engine, take.key):
             side.used[take.key] = side.used.get(take.key, 0) + take.amount
         else:
-            side.tally.add_take(name, take, order.at.astimezone(side.engine.zone).date())
+            side.tally.add_take(side.name, take, order.at.astimezone(side.engine.zone).date())
     for one in answer.credits:
         side.earned[one.wallet] = side.earned.get(one.wallet, 0) + one.points
         side.benefit_minor += values.cost_minor(one.wallet, one.points)
     side.benefit_minor += answer.totals.discount_minor + answer.totals.shipping_discount_minor
-    side.benefit_minor += sum(gift.cost_minor * gift.quantity for gift in answer.gifts)
+    side.benefit_minor += sum([gift.cost_minor * gift.quantity for gift in answer.gifts])
 
 
 def _is_of_member(engine: Engine, key: CounterKey) -> bool:
