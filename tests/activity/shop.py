@@ -75,8 +75,10 @@ def look(who: str, sku: str = "milk-1l", event_id: str = "v1") -> Envelope:
 
 
 def take_in(tx: Tx, *items: Envelope | Malformed, keyring: KeyRing, at: datetime = NOON, **more: Any) -> list[Receipt]:
-    """Send a batch to the door."""
-    return commands.intake(tx, items, at=at, keyring=keyring, **more)
+    """Send a batch to the door, and write what is written last, as before a commit."""
+    receipts = commands.intake(tx, items, at=at, keyring=keyring, **more)
+    tx.write_last()
+    return receipts
 
 
 def from_wire(body: bytes) -> list[Envelope | Malformed]:

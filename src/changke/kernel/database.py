@@ -52,6 +52,20 @@ class Tx:
         self._announced = log.Outbox()
         self._savepoints = 0
         self._finished: str | None = None
+        self._last: list[Callable[[Tx], None]] = []
+
+    def at_last(self, step: "Callable[[Tx], None]") -> None:
+        """Let a step write just before the commit, after everything else.
+
+        For rows that anybody may be the first to meet (codes of a catalogue): others who meet them wait for us, so we
+        must not wait for anybody any more.
+        """
+        self._last.append(step)
+
+    def write_last(self) -> None:
+        """Run the steps that were put off; the kernel does it before the commit."""
+        while self._last:
+            self._last.pop(0)(self)
 
     def announce(self, *announcements: log.Announcement) -> None:
         """Add announcements to the event log; they appear when the transaction commits."""
@@ -80,7 +94,7 @@ class Tx:
         The rows of the query `ask` come along in the same trip to the database. A savepoint that is over is released
         by the next one or by the commit, which costs no trip of its own.
         """
-        mark = self._announced.mark()
+        mark, last = self._announced.mark(), len(self._last)
         self._savepoints += 1
         name = f"changke_{self._savepoints}"
         with self.raw.pipeline():
@@ -93,6 +107,7 @@ class Tx:
             yield asked.fetchall() if asked else []
         except BaseException:
             self._announced.back_to(mark)
+            del self._last[last:]
             if not self.raw.broken:
                 self.raw.execute(f"ROLLBACK TO SAVEPOINT {name}")
             raise
@@ -105,6 +120,7 @@ class Tx:
 
     def commit(self) -> int:
         """Write the announcements and commit, in one trip when they are few; returns how many. For the kernel only."""
+        self.write_last()
         if not self._announced.is_small:
             announced = self.flush_announcements()
             self.raw.commit()

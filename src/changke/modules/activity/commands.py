@@ -155,7 +155,8 @@ def _note_catalogue(tx: Tx, placed: Sequence[Candidate], behaviours: Sequence[Ca
     products |= {sku: None for one in behaviours if (sku := _code(one.payload.get("sku"))) and sku not in products}
     codes = {code for one in stores if (code := _code(one))}
     if channels or codes or products:
-        store_rejects.note_seen(tx, channels=[str(one) for one in channels], stores=codes, products=products, at=at)
+        named = [str(one) for one in channels]
+        tx.at_last(lambda last: store_rejects.note_seen(last, channels=named, stores=codes, products=products, at=at))
 
 
 def _code(value: object) -> str | None:

@@ -8,15 +8,24 @@ from changke.kernel.database import Tx
 from changke.kernel.log import Delivered
 from changke.modules.identity import events as identity
 from changke.modules.ledger import commands, terms
+from changke.modules.ledger import commands_locking as locking
 
 TOPICS = (identity.MembersMerged.topic, identity.MergeUndone.topic)
 
 
 def on_members_changed(tx: Tx, batch: Sequence[Delivered], *, at: datetime) -> None:
     """Move lots, holds and debt as each announcement says, in its order; a second delivery finds nothing to move."""
-    for one in batch:
-        moves = [
-            terms.Move(UUID(move["profile_id"]), UUID(move["from_member"]), UUID(move["to_member"]))
-            for move in one.data["moves"]
-        ]
-        commands.rehome(tx, moves=moves, merge_id=UUID(one.data["merge_id"]), at=at)
+    merges = [
+        (
+            UUID(one.data["merge_id"]),
+            [
+                terms.Move(UUID(move["profile_id"]), UUID(move["from_member"]), UUID(move["to_member"]))
+                for move in one.data["moves"]
+            ],
+        )
+        for one in batch
+    ]
+    touched = {member for _, moves in merges for move in moves for member in (move.from_member, move.to_member)}
+    locking.lock_wallets_of(tx, touched)
+    for merge_id, moves in merges:
+        commands.rehome(tx, moves=moves, merge_id=merge_id, at=at)

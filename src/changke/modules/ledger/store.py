@@ -3,7 +3,7 @@
 A wallet's lock guards everything of it: lots, holds, and what was given back of its postings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -192,6 +192,14 @@ def lock_wallets(tx: Tx, keys: Iterable[WalletKey]) -> dict[WalletKey, Wallet]:
         ordered,
     ).fetchall()
     return {(row[0], row[1]): Wallet(*row) for row in rows}
+
+
+def lock_all(tx: Tx, member_ids: Collection[UUID]) -> None:
+    """Lock the wallets there are of members, in the order of `lock_wallets`."""
+    tx.raw.execute(
+        "SELECT FROM ledger.wallet WHERE member_id = ANY(%s::uuid[]) ORDER BY member_id, wallet_type FOR UPDATE",
+        ([one.hex for one in member_ids],),
+    )
 
 
 def load_lots(tx: Tx, wallets: dict[WalletKey, Wallet], exact: Sequence[LotKey] = ()) -> None:

@@ -14,6 +14,7 @@ from changke.kernel.database import Tx
 from changke.modules.activity import queries as activity
 from changke.modules.activity.terms import GUEST, Effect, Fact, OrderLine, OrderPlaced, OrderReturned
 from changke.modules.benefits.terms_coupons import GiveBack
+from changke.modules.ledger import commands_locking as locking
 from changke.modules.programs import commands_planning as planning
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_deciding as deciding
@@ -52,7 +53,10 @@ def run(
         for one in batch.decisions.values()
     ]
     batch.counts = load_counts(tx, people, cases, given=given, whole=whole)
-    for wave in _waves(plans, people.members, apart=any(told.asks_elsewhere(case) for case in cases)):
+    waves = _waves(plans, people.members, apart=any(told.asks_elsewhere(case) for case in cases))
+    if len(waves) > 1:
+        locking.lock_wallets_of(tx, set(people.members.values()))
+    for wave in waves:
         batch.decide(wave)
     store.save_decisions(tx, batch.decisions.values())
     store.save_histories(tx, people.histories.values())

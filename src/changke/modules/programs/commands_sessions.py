@@ -5,7 +5,7 @@ its neighbours were written raises; then the kernel runs every item alone, so th
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,6 +17,7 @@ from changke.modules.activity.terms import GUEST
 from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits import terms_coupons
 from changke.modules.ledger import commands as ledger
+from changke.modules.ledger import commands_locking as locking
 from changke.modules.ledger import terms as points
 from changke.modules.ledger.queries_validity import Validities
 from changke.modules.programs import commands_committing as committing
@@ -80,6 +81,8 @@ class _Opening:
         """Claim, meet, load, evaluate, hold, save; then commit what asked for it."""
         ours = self._claimed()
         items = self._prepared(ours)
+        if any(one.asked.cart.pay for one in items.values()):  # a hold now, and what is earned later
+            locking.lock_wallets_of(self.tx, _members(items.values()))
         self.counts = load_counts(self.tx, self.people, [one.prepared.case for one in items.values()], whole=whole)
         for wave in _waves(items):
             self._evaluate(wave)
@@ -219,6 +222,10 @@ class _Opening:
             self.answers[place] = Opened(committed.session, effects=committed.effects)
         opened = [one.session for place in standing if isinstance(one := self.answers[place], Opened)]
         store.add_sessions(self.tx, opened)
+
+
+def _members(items: Iterable[_Item]) -> set[UUID]:
+    return {one.prepared.case.member_id for one in items if one.prepared.case.member_id is not None}
 
 
 def _fault(asked: SessionAsked, quote: Quote) -> Refusal | None:
