@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 _END = b"\r\n\r\n"
+_IDLE_SECONDS = 3  # the server hangs up on whoever is silent for five
 _LENGTH = b"content-length:"
 
 
@@ -26,6 +27,7 @@ class Caller:
     def __init__(self, port: int, key: str) -> None:
         self._port, self._key = port, key
         self._socket = self._connect()
+        self._used_at = time.monotonic()
         self._read = b""
 
     def __enter__(self) -> Self:
@@ -47,8 +49,13 @@ class Caller:
         )
         if key is not None:
             head += f"Idempotency-Key: {key}\r\n"
+        if time.monotonic() - self._used_at > _IDLE_SECONDS:
+            self._socket.close()
+            self._socket = self._connect()
         self._socket.sendall(head.encode() + b"\r\n" + body)
-        return self._answer()
+        answer = self._answer()
+        self._used_at = time.monotonic()
+        return answer
 
     def _answer(self) -> Answer:
         while (end := self._read.find(_END)) < 0:
