@@ -26,7 +26,7 @@ def left(tx):
 
 
 def test_case_5_a_weekly_cap_trims_and_the_next_week_starts_again(tx, keyring):
-    trade.opened(tx, rule("base", limits=[WEEKLY]))
+    trade.opened(tx, rule("base", limits=[WEEKLY]), late_limits="as_of_occurred")
     anna = trade.member(tx, "anna", keyring)
     first, second = order(anna, line(45_000)), order(anna, line(10_000), at=JANUARY + timedelta(hours=1))
     later = order(anna, line(10_000), at=JANUARY + timedelta(days=7))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,10 @@ from changke.modules.programs.terms_evaluation import CounterKey, Situation, Tak
 
 @dataclass(slots=True)
 class Case:
-    """One thing to evaluate: a cart, an order, an event. A guest has no member."""
+    """One thing to evaluate: a cart, an order, an event. A guest has no member.
+
+    `counted_at` is the moment whose windows limits count in, where it is not the situation's.
+    """
 
     fact_id: UUID
     profile_id: UUID
@@ -27,11 +31,12 @@ class Case:
     engine: Engine
     situation: Situation
     also: frozenset[str] = frozenset()
+    counted_at: datetime | None = None
     keys: tuple[CounterKey, ...] = ()
 
     def __post_init__(self) -> None:
         if self.engine.limits:
-            self.keys = self.engine.counter_keys(self.situation, self.member_id)
+            self.keys = self.engine.counter_keys(self.situation, self.member_id, counted_at=self.counted_at)
 
     @property
     def reads(self) -> frozenset[str]:

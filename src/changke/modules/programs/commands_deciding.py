@@ -156,7 +156,10 @@ class _Batch:
         net = max(0, order.net_minor)
         lines = self._lines_of(order)
         cart = rules_facts.placed_cart(order, lines, self.catalogue)
-        request = Request(cart, case.situation, facts.of(case), used=self.counts.used(case), trigger="order")
+        request = Request(
+            cart, case.situation, facts.of(case), used=self.counts.used(case), trigger="order",
+            counted_at=case.counted_at,
+        )  # fmt: skip
         evaluation, split = self._evaluated(case, request)
         self._keep(case, request, evaluation, "order", net, split)
         rules_facts.note_order(
@@ -203,7 +206,7 @@ class _Batch:
         cart = Cart(case.engine.program.currency, ())
         request = Request(
             cart, case.situation, facts.of(case), used=self.counts.used(case), trigger=one.kind,
-            trigger_detail=one.detail,
+            trigger_detail=one.detail, counted_at=case.counted_at,
         )  # fmt: skip
         evaluation, _ = self._evaluated(case, request)
         if one.kind == "enrolment" or evaluation.credits or evaluation.due:

@@ -47,6 +47,10 @@ class Desk:
             return None if later is None else (timeline.program, later, self.at)
         return None if found is None else (timeline.program, found, occurred_at)
 
+    def counted_at(self, engine: Engine) -> datetime | None:
+        """Return the moment whose windows limits count in, where it is not when something happened."""
+        return self.at if engine.program.late_limits == "as_of_recorded" else None
+
     def of(self, program: str, version: int) -> Engine:
         """Return the engine of a version that decided something."""
         found = self.engines.get((program, version))

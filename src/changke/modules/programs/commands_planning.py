@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from changke.kernel.database import Tx
@@ -20,6 +21,8 @@ from changke.modules.tiers import queries as tiers
 from changke.modules.tiers.terms import Contribution
 
 _REGISTERED = "member.registered"
+_LATE = ("event", "enrolment")
+"""Occasions that somebody tells us of, maybe late; the others are of the day that brings them."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Plan:
     found: tuple[str, Engine, Situation] | None = None
     contributions: Sequence[Contribution] = ()
     case: Case | None = None
+    counted_at: datetime | None = None
 
 
 def bound(plans: Iterable[Plan], members: Mapping[UUID, UUID]) -> list[Plan]:
@@ -40,7 +44,9 @@ def bound(plans: Iterable[Plan], members: Mapping[UUID, UUID]) -> list[Plan]:
             program, engine, situation = plan.found
             profile_id = plan.fact.profile_id
             fact_id = plan.fact.occasion_id if isinstance(plan.fact, Occasion) else plan.fact.fact_id
-            plan.case = Case(fact_id, profile_id, members[profile_id], program, engine, situation)
+            plan.case = Case(
+                fact_id, profile_id, members[profile_id], program, engine, situation, counted_at=plan.counted_at
+            )
     return kept
 
 
@@ -73,7 +79,8 @@ def _order(desk: Desk, fact: OrderPlaced, region: str | None) -> list[Plan]:
     if found is None or found[1].program.currency != fact.currency:
         return []
     program, engine, moment = found
-    return [Plan(fact, (program, engine, rules_facts.order_situation(fact, region, at=moment)))]
+    situation = rules_facts.order_situation(fact, region, at=moment)
+    return [Plan(fact, (program, engine, situation), counted_at=desk.counted_at(engine))]
 
 
 def _occasion(desk: Desk, one: Occasion, contributions: Sequence[Contribution]) -> list[Plan]:
@@ -81,7 +88,8 @@ def _occasion(desk: Desk, one: Occasion, contributions: Sequence[Contribution]) 
     if found is not None and deciding.listens(found[1], one):
         program, engine, moment = found
         situation = Situation(moment, one.channel, one.store, event=one.event)
-        return [Plan(one, (program, engine, situation), contributions)]
+        counted_at = desk.counted_at(engine) if one.kind in _LATE else None
+        return [Plan(one, (program, engine, situation), contributions, counted_at=counted_at)]
     return [Plan(one, None, contributions)] if contributions or one.kind == "enrolment" else []
 
 

@@ -1,6 +1,7 @@
 """Pure decisions about decisions: what is kept of one, what a return leaves of it, what it takes back."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -85,6 +86,8 @@ def kept(evaluation: Evaluation, request: Request, *, places: bool) -> dict[str,
         data["takes"] = [[*one.key, one.amount] for one in evaluation.takes]
     if evaluation.takes or any(one.code in _BY_LIMIT for one in evaluation.rejections):
         data["used"] = [[*key, used] for key, used in request.used.items()]
+        if request.counted_at not in (None, request.situation.at):
+            data["counted_at"] = request.counted_at.isoformat()
     if request.member is not None and request.member.values:
         data["facts"] = plain(request.member.values)
     situation = request.situation
@@ -115,6 +118,7 @@ def request_again(decided: Decided, cart: Cart, member_id: UUID) -> Request:
         MemberFacts(member_id, facts_again(data.get("facts") or {})),
         used={CounterKey(limit, scope, window): used for limit, scope, window, used in data.get("used", ())},
         trigger="order",
+        counted_at=datetime.fromisoformat(data["counted_at"]) if "counted_at" in data else None,
     )
 
 

@@ -48,7 +48,8 @@ class Decided:
 
     `data` holds, each where there is any: facts, credits [[rule, campaign, wallet, points]], used and takes [[limit,
     scope, window, amount]], due [[kind, code, count, rule]], kept {line number: [thousandths, net]}, basis (per line
-    what earning counted), standing {wallet: points} after returns, session.
+    what earning counted), standing {wallet: points} after returns, session, counted_at (the moment whose windows limits
+    counted in, where it is not `occurred_at`).
     """
 
     profile_id: UUID

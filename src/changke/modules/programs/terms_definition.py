@@ -279,6 +279,7 @@ class Program:
     tier_set: Code | None = None
     upgrade_inside_order: Literal["old_tier", "split_at_threshold"] = "old_tier"
     late_events: Literal["as_of_occurred", "as_of_recorded"] = "as_of_occurred"
+    late_limits: Literal["as_of_recorded", "as_of_occurred"] = "as_of_recorded"
     sets: Mapping[str, tuple[str, ...]] | None = None
     campaigns: tuple[Campaign, ...] = ()
 

@@ -101,7 +101,8 @@ class Request:
     """Everything an evaluation depends on. `used` holds the counts that limits start from (absent: 0).
 
     `trigger` "cart" prices the cart and previews what its order would lead to; "order" takes the lines' amounts as
-    charged and asks only for what follows (earning, coupons, benefits); other kinds have no cart lines.
+    charged and asks only for what follows (earning, coupons, benefits); other kinds have no cart lines. `counted_at` is
+    the moment whose windows limits count in, where it is not the situation's: a late order counts when it is recorded.
     """
 
     cart: Cart
@@ -113,6 +114,7 @@ class Request:
     trigger: str = "cart"
     trigger_detail: str | None = None
     explain: Literal["brief", "all"] = "brief"
+    counted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ candidates; they run lane by lane, and what they leave is paid with points, ship
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from changke.kernel.errors import INVALID_VALUE, Refusal
@@ -86,10 +87,12 @@ class Engine:
         """
         return matches(self, request)
 
-    def counter_keys(self, situation: Situation, member_id: UUID | None) -> tuple[CounterKey, ...]:
-        """Return the keys of every count that could matter at that moment."""
-        local = situation.at.astimezone(self.zone)
-        live = self.calendar.at(situation.at, local)
+    def counter_keys(
+        self, situation: Situation, member_id: UUID | None, *, counted_at: datetime | None = None
+    ) -> tuple[CounterKey, ...]:
+        """Return the keys of every count that could matter at that moment, in the windows of `counted_at`."""
+        live = self.calendar.at(situation.at, situation.at.astimezone(self.zone))
+        local = (counted_at or situation.at).astimezone(self.zone)
         refs: dict[str, LimitRef] = {}
         for number in numbers(live.bits):
             for ref in self.rules[number].limits:

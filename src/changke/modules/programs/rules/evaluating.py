@@ -59,7 +59,8 @@ class _Run:
         self.coupons = found.coupons
         self.candidates = found.candidates
         self.near = found.near
-        self.gauge = Gauge(request.used, request.situation, member_id, view.local)
+        local = view.local if request.counted_at is None else request.counted_at.astimezone(engine.zone)
+        self.gauge = Gauge(request.used, request.situation, member_id, local)
         self.reasons = Reasons(request, view, engine.zone, engine.explanations)
         self.till = Till(view, self.gauge, engine.version, engine.lanes, self.reasons)
         self.empty: set[Candidate] = set()

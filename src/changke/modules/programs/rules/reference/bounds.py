@@ -37,7 +37,8 @@ def _key(setting: Setting, name: str, limit: Limit) -> CounterKey | None:
     member = None if request.member is None else request.member.member_id.hex
     scopes = {"member": member, "program": "", "store": request.situation.store, "channel": request.situation.channel}
     scope = scopes[limit.per]
-    local = request.situation.at.astimezone(setting.zone)
+    moment = request.situation.at if request.counted_at is None else request.counted_at
+    local = moment.astimezone(setting.zone)
     return None if scope is None else CounterKey(name, scope, window(limit.window, local))
 
 
