@@ -51,10 +51,10 @@ class Caller:
             head += f"Idempotency-Key: {key}\r\n"
         if time.monotonic() - self._used_at > _IDLE_SECONDS:
             self._socket.close()
-            self._socket = self._connect()
+            self._socket, self._read = self._connect(), b""
         self._socket.sendall(head.encode() + b"\r\n" + body)
         answer = self._answer()
-        self._used_at = time.monotonic()
+        self._used_at = time.monotonic() if answer.status < 500 else 0.0  # after a defect the server may hang up
         return answer
 
     def _answer(self) -> Answer:
