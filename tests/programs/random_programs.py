@@ -237,6 +237,7 @@ class Maker(Conditions):
         luck = self.luck
         lines = [self.line(index) for index in range(luck.randint(1, 5))]
         at = NOON + luck.choice([timedelta(0), timedelta(days=5), timedelta(hours=11), timedelta(days=29, hours=13)])
+        counted = at + luck.choice([timedelta(0), timedelta(0), timedelta(days=9)])
         templates = luck.choices(TEMPLATES, k=luck.choice([0, 1, 2, 3]))
         coupons = tuple(
             coupon(f"C{index}", template, refusal_code="coupon_used" if self.chance(0.1) else None)
@@ -260,7 +261,8 @@ class Maker(Conditions):
             member=known,
             points=pay,
             tax_included=self.chance(0.5),
-            used=self.used(at),
+            used=self.used(counted),
+            counted_at=None if counted == at else counted,
             trigger="order" if self.chance(0.1) else "cart",
             currency=self.currency,
         )
