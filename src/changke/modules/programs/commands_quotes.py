@@ -71,20 +71,20 @@ def quote(tx: Tx, asked: CartAsked, *, at: datetime) -> Quote:
 
 def prepare(tx: Tx, asked: Sequence[tuple[UUID, CartAsked]], people: People, desk: Desk) -> list[Prepared | Refusal]:
     """Return each cart ready to be evaluated, or why it cannot be; ids are those of sessions they may become."""
-    regions = catalogue.regions(tx, {one.store for _, one in asked if one.store and not one.region})
     found: list[Prepared | Refusal] = []
     for key, one in asked:
         try:
-            found.append(_prepared(tx, key, one, people, desk, regions))
+            found.append(_prepared(tx, key, one, people, desk))
         except Refusal as refusal:
             found.append(refusal)
     ready = [one for one in found if isinstance(one, Prepared)]
+    _look_up_regions(tx, ready)
     _look_up_products(tx, ready)
     _look_up_coupons(tx, ready)
     return found
 
 
-def _prepared(tx: Tx, key: UUID, asked: CartAsked, people: People, desk: Desk, regions: dict[str, str]) -> Prepared:
+def _prepared(tx: Tx, key: UUID, asked: CartAsked, people: People, desk: Desk) -> Prepared:
     moment = asked.as_of or desk.at
     program, engine = _engine(tx, asked, desk, moment)
     if engine.program.currency != asked.cart.currency:
@@ -92,8 +92,7 @@ def _prepared(tx: Tx, key: UUID, asked: CartAsked, people: People, desk: Desk, r
     member = people.members.get(asked.profile_id) if asked.profile_id else None
     if asked.profile_id and member is None:
         raise Refusal(MEMBER_NOT_FOUND, field="member_id", have=str(asked.profile_id))
-    region = asked.region or regions.get(asked.store or "")
-    situation = Situation(moment, asked.channel, asked.store, region, asked.payment, asked.context)
+    situation = Situation(moment, asked.channel, asked.store, asked.region, asked.payment, asked.context)
     tender = engine.program.points_tender
     also = frozenset((f"wallet.{tender.wallet}",)) if asked.pay and tender else frozenset[str]()
     case = Case(key, asked.profile_id or GUEST, member, program, engine, situation, also)
@@ -112,6 +111,16 @@ def _engine(tx: Tx, asked: CartAsked, desk: Desk, moment: datetime) -> tuple[str
         drafted = documents.parse({**document, "campaigns": [*document.get("campaigns", ()), *asked.campaigns]})
         engine = compile_program(drafted, version=engine.version)
     return program, engine
+
+
+def _look_up_regions(tx: Tx, ready: Sequence[Prepared]) -> None:
+    """Let the catalogue say where a store is, where a rule asks for it and the caller did not say."""
+    asking = [one for one in ready if one.asked.store and not one.asked.region and "region" in one.case.engine.needs]
+    if not asking:
+        return
+    regions = catalogue.regions(tx, {one.asked.store for one in asking if one.asked.store})
+    for one in asking:
+        one.case.situation = replace(one.case.situation, region=regions.get(one.asked.store or ""))
 
 
 def _look_up_products(tx: Tx, ready: Sequence[Prepared]) -> None:

@@ -50,7 +50,6 @@ def standings(tx: Tx, member_ids: Sequence[UUID], *, tier_set: str, as_of: datet
 
     Refuses a tier set that does not exist. One statement where nothing changed since the moment.
     """
-    ladder = _current(tx, tier_set)
     with tx.raw.cursor(binary=True) as cursor:
         rows = cursor.execute(
             "SELECT member_id, tier, rank, since, valid_until, grace_until, score, changed_at > %s FROM tiers.standing"
@@ -59,7 +58,11 @@ def standings(tx: Tx, member_ids: Sequence[UUID], *, tier_set: str, as_of: datet
         ).fetchall()
     found = {row[0]: Standing(row[0], tier_set, *row[1:7]) for row in rows if not row[7]}
     found.update(_before(tx, [row[0] for row in rows if row[7]], tier_set, as_of))
-    return {one: found.get(one) or rules.lowest(ladder, one) for one in member_ids}
+    unseen = [one for one in member_ids if one not in found]
+    if unseen or not member_ids:
+        ladder = _current(tx, tier_set)
+        found.update((one, rules.lowest(ladder, one)) for one in unseen)
+    return {one: found[one] for one in member_ids}
 
 
 def _before(tx: Tx, member_ids: Sequence[UUID], tier_set: str, as_of: datetime) -> dict[UUID, Standing]:
