@@ -23,3 +23,8 @@ def test_a_planted_defect_is_found(tx, keyring, check):
     assert broken_promises(tx) == []
     tx.raw.execute(DEFECTS[check])
     assert check in broken_promises(tx)
+
+
+def test_a_sale_of_nobody_breaks_no_promise(tx, keyring):
+    take_in(tx, purchase("1", None), keyring=keyring)
+    assert broken_promises(tx) == []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from changke.kernel.audit import Check, Row
 from changke.kernel.database import Tx
 from changke.kernel.i18n import Text
+from changke.modules.activity.terms import GUEST
 from changke.modules.identity import queries as identity
 
 _PROFILES_AT_ONCE = 10_000
@@ -16,7 +17,7 @@ def _facts_of_nobody(tx: Tx, rows_max: int) -> Sequence[Row]:
     with tx.raw.cursor(name="profiles_of_facts") as cursor:
         cursor.execute("SELECT profile_id FROM activity.sale_order UNION SELECT profile_id FROM activity.event")
         while len(unknown) < rows_max and (rows := cursor.fetchmany(_PROFILES_AT_ONCE)):
-            asked = [profile_id for (profile_id,) in rows]
+            asked = [profile_id for (profile_id,) in rows if profile_id != GUEST]
             known = identity.members_of(tx, asked)
             unknown.extend({"profile_id": one} for one in asked if one not in known)
     return unknown[:rows_max]
