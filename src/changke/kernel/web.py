@@ -377,7 +377,7 @@ def _rate_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 def json_answer(body: object, *, status: int = 200) -> Response:
     """Return JSON written by orjson, for hot routes that build their own answer."""
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+    return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), status_code=status, media_type="application/json")
 
 
 def encode_cursor(*parts: object) -> str:

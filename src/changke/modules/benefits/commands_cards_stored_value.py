@@ -5,7 +5,8 @@ derived from the house key and the batch, so that the same request answers the s
 """
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -186,6 +187,38 @@ def _pay(tx: Tx, asked: terms.CardPay, card: CardRow, at: datetime) -> terms.Mov
         card.card_id, move_id, card.scheme, "card_pay", "done", -asked.amount_minor, 0, card.currency, posting_id,
         None, 0, 0, asked.reference, asked.channel, asked.store, there - asked.amount_minor, body_hash(asked),
         asked.occurred_at,
+    )  # fmt: skip
+    return record(tx, row, is_card=True, at=at)
+
+
+def lock_cards(tx: Tx, card_ids: Collection[UUID]) -> None:
+    """Lock cards in one order, for a transaction that takes from several; those nobody made are left out."""
+    for card_id in sorted(card_ids):
+        store.lock_card(tx, card_id)
+
+
+def give_back(tx: Tx, asked: Sequence[terms.CardGiveBack], *, at: datetime) -> list[terms.Outcome]:
+    """Give payments with cards back, whole or in part. Refuses more than was paid, and a card that has ended."""
+    return each(tx, asked, lambda one: _give_back(tx, one, at))
+
+
+def _give_back(tx: Tx, asked: terms.CardGiveBack, at: datetime) -> terms.Moved:
+    card, move_id = _locked(tx, asked.card_id), move_id_of(asked.card_id, asked.key)
+    if first := again(store.known_move(tx, [card.card_id], move_id), asked, asked.key):
+        return first
+    payment = store.known_move(tx, [card.card_id], move_id_of(card.card_id, asked.pay_key))
+    if payment is None or payment.kind != "card_pay" or payment.paid_posting is None:
+        raise Refusal(terms.UNKNOWN_PAYMENT, field="pay_key", have=asked.pay_key)
+    _spendable(card, at)
+    before = store.back_of(payment)
+    back = rules.given_back(Sides(-payment.paid_minor, 0), before, asked.amount_minor).paid
+    reverse = points.Reverse(f"stored_value:{move_id}:paid", payment.paid_posting, asked.occurred_at, back)
+    ledger.reverse(tx, reverse, at=at)
+    store.save_payment(tx, replace(payment, back_paid_minor=before.paid + back))
+    row = MoveRow(
+        card.card_id, move_id, card.scheme, "give_back", "done", back, 0, card.currency, None, None, 0, 0,
+        payment.reference, payment.channel, payment.store, queries.card(tx, card.card_id, at=at).balance_minor,
+        body_hash(asked), asked.occurred_at,
     )  # fmt: skip
     return record(tx, row, is_card=True, at=at)
 

@@ -20,6 +20,7 @@ from changke.modules.benefits import rules_coupons as rules
 from changke.modules.benefits import store_codes
 from changke.modules.benefits import store_coupons as store
 from changke.modules.benefits.commands_batch_coupons import Batch
+from changke.modules.benefits.rules_codes import write_code
 from changke.modules.benefits.rules_coupons import Coupon, CouponUse
 from changke.modules.benefits.terms_coupons import (
     BATCH_MAX,
@@ -29,6 +30,7 @@ from changke.modules.benefits.terms_coupons import (
     Asked,
     Claim,
     CodeKind,
+    CouponIssued,
     Done,
     GiveBack,
     Issue,
@@ -231,14 +233,17 @@ def give_back(tx: Tx, asked: Sequence[GiveBack], *, at: datetime, actor: str = H
     _check_size(asked)
     whole = [one.order_id for one in asked if one.whole]
     batch, used = batches.lock_used(tx, orders=whole, state=UseState.USED, at=at, actor=actor)
-    back: dict[UUID, list[UUID]] = {one.order_id: [] for one in asked}
+    back: dict[UUID, list[CouponIssued]] = {one.order_id: [] for one in asked}
     for one in used:
         policy = batch.kinds[batch.coupons[one.profile_id, one.coupon_id].template].on_return
         if one.order_id in back and rules.comes_back(policy, whole=True):
-            back[one.order_id].append(one.coupon_id)
             _give_back(batch, one, renewed=policy is OnReturn.REISSUE)
+            coupon = batch.coupons[one.profile_id, one.coupon_id]
+            there = CouponIssued(one.coupon_id, write_code(coupon.code), coupon.starts_at, coupon.expires_at)
+            back[one.order_id].append(there)
     batch.save(tx)
-    return [Done(coupon_ids=tuple(back[one.order_id]), duplicate=not back[one.order_id]) for one in asked]
+    found = [back[one.order_id] for one in asked]
+    return [Done(tuple(some), tuple(one.coupon_id for one in some), duplicate=not some) for some in found]
 
 
 def _give_back(batch: Batch, use: CouponUse, *, renewed: bool) -> None:

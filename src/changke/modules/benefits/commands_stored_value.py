@@ -4,7 +4,7 @@ One transaction at a time moves a member's stored value, so what each side pays 
 Each item is done whole or refused on its own; the same key again answers the first answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -77,6 +77,14 @@ def member_of(tx: Tx, member_id: UUID) -> UUID:
 def owners_of(tx: Tx, member_id: UUID) -> list[UUID]:
     """Return every id under which a member's journal may stand."""
     return [*identity.profiles_of(tx, [member_id]), member_id]
+
+
+def lock_accounts(tx: Tx, member_ids: Collection[UUID], *, at: datetime) -> None:
+    """Lock members' accounts in every scheme in one order, for a transaction that moves several."""
+    codes = sorted(queries.schemes(tx))
+    for member_id in sorted(member_ids):
+        for code in codes:
+            store.lock_account(tx, member_id, code, at=at)
 
 
 def again(known: MoveRow | None, asked: object, key: str) -> terms.Moved | None:

@@ -172,6 +172,17 @@ class CardPay:
 
 
 @dataclass(frozen=True, slots=True)
+class CardGiveBack:
+    """Give back a payment with a card, or a part, to the card."""
+
+    key: str
+    card_id: UUID
+    pay_key: str
+    occurred_at: datetime
+    amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RedeemCard:
     """Move all that is on a card to a member's stored value, as paid in."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from changke.kernel.database import Tx
+from changke.kernel.i18n import Text
 from changke.modules.ledger import queries
 from changke.modules.ledger.rules import calendar
 from changke.modules.ledger.wallet_types import WalletType
@@ -14,6 +15,11 @@ class Validities:
 
     def __init__(self, types: Mapping[str, WalletType]) -> None:
         self._types = types
+
+    def name_of(self, code: str) -> Text | None:
+        """Return how people call what is in a wallet."""
+        kind = self._types.get(code)
+        return kind.name if kind else None
 
     def of(
         self, code: str, occurred_at: datetime, *, activates_at: datetime | None, expires_at: datetime | None

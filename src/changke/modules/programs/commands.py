@@ -8,6 +8,7 @@ from changke.kernel.database import Tx
 from changke.kernel.errors import INVALID_VALUE, Refusal
 from changke.modules.activity.terms import Effect, Fact
 from changke.modules.programs import commands_deciding as deciding
+from changke.modules.programs import commands_giving_back as giving_back
 from changke.modules.programs import store_state as store
 from changke.modules.programs.store_allowances import WholeLimitNeeded
 from changke.modules.programs.terms_deciding import Occasion
@@ -18,7 +19,7 @@ def decide(tx: Tx, facts: Sequence[Fact], *, at: datetime) -> Mapping[UUID, Sequ
 
     Facts are taken in their order. An order is decided by the version of the moment it happened (or was heard of, where
     the programme says so); a return is settled with the version and the member of its order. What was decided before
-    has no effect. Guests get nothing.
+    has no effect. Guests get nothing, but back what paid for their orders.
     """
     return _run(tx, facts, at)
 
@@ -36,9 +37,10 @@ def _run(tx: Tx, facts: Sequence[Fact | Occasion], at: datetime) -> Mapping[UUID
         return {}
     try:
         with tx.savepoint():
-            return deciding.run(tx, facts, at=at)
+            effects = deciding.run(tx, facts, at=at)
     except WholeLimitNeeded:
-        return deciding.run(tx, facts, at=at, whole=True)
+        effects = deciding.run(tx, facts, at=at, whole=True)
+    return giving_back.of_orders(tx, [one for one in facts if not isinstance(one, Occasion)], effects, at=at)
 
 
 def assign(tx: Tx, *, kind: str, codes: Sequence[str], program: str | None, at: datetime) -> None:

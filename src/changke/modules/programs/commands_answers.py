@@ -17,7 +17,8 @@ _Instants = tuple[datetime | None, datetime | None]
 def answer_of(quote: Quote, validities: Validities | None) -> dict[str, Any]:
     """Return the whole answer to a cart as JSON data, every sentence in both languages."""
     case = quote.case
-    writer = Writer(case.program, case.engine, quote.request, quote.evaluation)
+    names = {"wallet_name": validities.name_of} if validities else {}
+    writer = Writer(case.program, case.engine, quote.request, quote.evaluation, **names)
     found = writer.answer(quote.quote_hash, _instants(quote, validities))
     if quote.request.explain == "all":
         found["trace"] = writer.trace()

@@ -11,15 +11,27 @@ from changke.kernel.database import Tx
 from changke.kernel.errors import NOT_FOUND, Refusal
 from changke.modules.activity import commands as activity
 from changke.modules.activity import queries as orders
-from changke.modules.activity.terms import GUEST, ORDER_CANCELLED, RETURN_EXCEEDS_ORDER, Effect, Envelope
+from changke.modules.activity.terms import (
+    GUEST,
+    ORDER_CANCELLED,
+    RETURN_EXCEEDS_ORDER,
+    Effect,
+    Envelope,
+    Fact,
+    OrderReturned,
+    OrderView,
+)
 from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits.terms_coupons import GiveBack
 from changke.modules.ledger import commands as ledger
 from changke.modules.ledger import terms as points
 from changke.modules.programs import commands as programs
+from changke.modules.programs import commands_giving_back as back
+from changke.modules.programs import rules_returns as returns
 from changke.modules.programs import store_sessions as store
 from changke.modules.programs.commands_batch import People, load_counts, meet, save_counts
 from changke.modules.programs.commands_desk import Desk
+from changke.modules.programs.commands_effects import given_back
 from changke.modules.programs.terms_evaluation import CounterKey
 from changke.modules.programs.terms_sessions import Session
 
@@ -34,10 +46,18 @@ def cancel(tx: Tx, session_id: UUID, *, at: datetime, keyring: KeyRing) -> tuple
     session, people = locked(tx, session_id)
     if session.state in ("cancelled", "lapsed"):
         return session, [Effect(kind, data) for kind, data in session.kept.get("reversal", ())]
-    if session.state == "open":
+    if session.order_id is None:
         return _end(tx, {session_id: session}, people, "cancelled", at=at)[0], ()
-    effects = _reverse(tx, session, at=at, keyring=keyring)
-    kept = {**session.kept, "reversal": [[one.kind, dict(one.data)] for one in effects]}
+    view = orders.order(tx, session.order_id)
+    effects, given = _reverse(tx, session, view, at=at, keyring=keyring)
+    session = store.lock_sessions(tx, {session_id: session.profile_id})[session_id]  # with what went back
+    shipping = _shipping_left(view)
+    effects += back.of_shipping(tx, session, shipping, at=at)
+    kept = {
+        **session.kept,
+        "reversal": [[one.kind, dict(one.data)] for one in effects],
+        "reversed": returns.settlement(session.kept, given, effects, shipping=shipping),
+    }
     ended = replace(session, state="cancelled", closed_at=at, kept=kept)
     store.close_sessions(tx, [ended])
     return ended, effects
@@ -95,44 +115,44 @@ def _give_limits_back(tx: Tx, sessions: Sequence[Session], people: People, *, at
     save_counts(tx, counts)
 
 
-def _reverse(tx: Tx, session: Session, *, at: datetime, keyring: KeyRing) -> list[Effect]:
-    """Cancel the order of a committed session and give back the points that paid for it."""
+def _reverse(
+    tx: Tx, session: Session, view: OrderView, *, at: datetime, keyring: KeyRing
+) -> tuple[list[Effect], OrderReturned | None]:
+    """Cancel the order of a committed session; what paid for it goes back with its decision."""
     assert session.order_id is not None
-    view = orders.order(tx, session.order_id)
     envelope = Envelope(
         source=view.header.source,
         event_id=f"cancel-{session.session_id}",
         type=ORDER_CANCELLED,
         occurred_at=at,
-        payload=_cancelled(view.header.order_number, view.header.order_namespace),
+        payload=_cancelled(view),
         member_id=None if session.profile_id == GUEST else session.profile_id,
         channel=view.header.channel,
     )
-    [receipt] = activity.intake(tx, [envelope], at=at, keyring=keyring, decide=programs.decide)
+    heard: list[OrderReturned] = []
+
+    def decide(tx: Tx, facts: Sequence[Fact], *, at: datetime) -> Mapping[UUID, Sequence[Effect]]:
+        heard.extend(one for one in facts if isinstance(one, OrderReturned))
+        return programs.decide(tx, facts, at=at)
+
+    [receipt] = activity.intake(tx, [envelope], at=at, keyring=keyring, decide=decide)
     if receipt.refusal is not None and receipt.refusal.code is not RETURN_EXCEEDS_ORDER:
         raise receipt.refusal  # where all of it came back before, there is nothing left to cancel
     effects = list(receipt.effects)
     if session.profile_id == GUEST and session.kept["coupons"]:
-        coupons.give_back(tx, [GiveBack(session.order_id, True)], at=at)
-    if restored := restore_points(tx, session, None, key="cancel", at=at):
-        effects.append(restored)
-    return effects
+        [outcome] = coupons.give_back(tx, [GiveBack(session.order_id, True)], at=at)
+        effects += given_back(outcome)
+    return effects, next(iter(heard), None)
 
 
-def _cancelled(number: str, namespace: str) -> dict[str, Any]:
-    return {"order_number": number} | ({"order_namespace": namespace} if namespace else {})
+def _cancelled(view: OrderView) -> dict[str, Any]:
+    header = view.header
+    return {"order_number": header.order_number} | (
+        {"order_namespace": header.order_namespace} if header.order_namespace else {}
+    )
 
 
-def restore_points(tx: Tx, session: Session, amount: int | None, *, key: str, at: datetime) -> Effect | None:
-    """Give points that paid for an order back to their lots; None is all that is left of them."""
-    capture = session.kept.get("capture")
-    left = session.kept["points"] - session.kept.get("restored", 0)
-    wanted = left if amount is None else min(amount, left)
-    if not capture or not wanted:
-        return None
-    reversal = points.Reverse(f"session-restore:{session.session_id}:{key}", UUID(capture), at, wanted)
-    [outcome] = ledger.post(tx, [reversal], at=at)
-    if isinstance(outcome, points.Refused):
-        raise outcome.refusal
-    assert isinstance(outcome, points.Posted)
-    return Effect("points_restored", {"points": wanted, "restored": outcome.restored, "expired": outcome.expired})
+def _shipping_left(view: OrderView) -> int:
+    """Return the shipping that was not refunded; the event of a cancellation knows of goods only."""
+    gone = sum(one.refund_minor for one in view.returns) - sum(one.refunded_minor for one in view.lines)
+    return max(0, view.header.shipping_minor - gone)

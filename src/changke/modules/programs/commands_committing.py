@@ -24,6 +24,7 @@ from changke.modules.activity.terms import (
 from changke.modules.benefits import commands_coupons as coupons
 from changke.modules.benefits import terms_coupons
 from changke.modules.ledger import terms as points
+from changke.modules.programs import commands_tenders as tenders
 from changke.modules.programs import events, rules_facts, store_state
 from changke.modules.programs import rules_promises as promises
 from changke.modules.programs import store_sessions as store
@@ -102,6 +103,9 @@ def settle(tx: Tx, due: Sequence[_Pair], people: People, desk: Desk, *, keyring:
     """Make promises true whose members are locked; raises what stands against one of them. The caller keeps them."""
     if not due:
         return []
+    paying = [(people.members.get(session.profile_id), asked.tenders) for session, asked in due]
+    if any(one.type in tenders.OURS for _, some in paying for one in some):
+        tenders.lock(tx, paying, at=desk.at)
     settling = _Settling(tx, {order_id_of(s.session_id, c.source): (s, c) for s, c in due}, people, desk)
     envelopes = [_envelope(session, asked, desk.at) for session, asked in due]
     receipts = activity.intake(tx, envelopes, at=desk.at, keyring=keyring, decide=settling.decide)
@@ -153,6 +157,7 @@ class _Settling:
         self._use_coupons([(fact, self.pairs[fact.fact_id][0]) for fact in facts if isinstance(fact, OrderPlaced)])
         apply(tx, wave)
         captured = self._captured(wave)
+        taken = self._take_tenders(wave, facts)
         store_state.save_decisions(tx, decided)
         store_state.save_histories(tx, self.people.histories.values())
         for fact in facts:
@@ -160,6 +165,8 @@ class _Settling:
             session, _ = self.pairs[fact.fact_id]
             effects = wave.effects.get(fact.fact_id, [])
             kept = {**session.kept, "effects": [[one.kind, dict(one.data)] for one in effects]}
+            if session.session_id in taken:
+                kept["taken"] = taken[session.session_id]
             if session.session_id in captured:
                 kept["capture"] = str(captured[session.session_id])
             closed = replace(session, state="committed", order_id=fact.fact_id, closed_at=at, kept=kept)
@@ -210,6 +217,21 @@ class _Settling:
         for outcome in coupons.use(self.tx, uses, at=self.desk.at) if uses else ():
             if isinstance(outcome, terms_coupons.Refused):
                 raise outcome.refusal
+
+    def _take_tenders(self, wave: Wave, facts: Sequence[Fact]) -> dict[UUID, list[list[object]]]:
+        found: dict[UUID, list[list[object]]] = {}
+        for fact in facts:
+            session, asked = self.pairs[fact.fact_id]
+            if not any(one.type in tenders.OURS for one in asked.tenders):
+                continue
+            member_id = self.people.members.get(session.profile_id)
+            kept, effects = tenders.take(
+                self.tx, session, asked, member_id, reference=str(fact.fact_id), at=self.desk.at
+            )
+            found[session.session_id] = kept
+            for effect in effects:
+                wave.tell(fact.fact_id, effect)
+        return found
 
     def _captured(self, wave: Wave) -> dict[UUID, UUID]:
         """Return the postings that captured the points of sessions; raises one that was refused."""

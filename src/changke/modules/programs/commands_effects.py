@@ -180,8 +180,17 @@ def _give_back(tx: Tx, wave: Wave) -> None:
         return
     outcomes = coupons.give_back(tx, list(wave.given_back.values()), at=wave.at)
     for cause, outcome in zip(wave.given_back, outcomes, strict=True):
-        if isinstance(outcome, terms_coupons.Done) and outcome.coupon_ids:
-            wave.tell(cause, Effect("coupons_given_back", {"coupons": [str(one) for one in outcome.coupon_ids]}))
+        for told in given_back(outcome):
+            wave.tell(cause, told)
+
+
+def given_back(outcome: terms_coupons.Outcome) -> list[Effect]:
+    """Return what a return did with coupons: their ids, and the codes a till knows them by."""
+    if not isinstance(outcome, terms_coupons.Done) or not outcome.coupons:
+        return []
+    found = outcome.coupons
+    data = {"coupons": [str(one.coupon_id) for one in found], "codes": [one.code for one in found]}
+    return [Effect("coupons_given_back", data)]
 
 
 def _tell_changes(wave: Wave) -> None:

@@ -1,7 +1,7 @@
 """Goods of a session come back: money by the split of the sale, points to their lots, the rest by the rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,15 @@ from changke.modules.activity import commands as activity
 from changke.modules.activity import queries as orders
 from changke.modules.activity.terms import GUEST, ORDER_RETURNED, Effect, Envelope, Fact, OrderReturned, OrderView
 from changke.modules.benefits import commands_coupons as coupons
-from changke.modules.benefits import terms_coupons
+from changke.modules.benefits.terms_coupons import GiveBack
 from changke.modules.programs import commands as programs
 from changke.modules.programs import commands_closing as closing
 from changke.modules.programs import rules_promises as promises
+from changke.modules.programs import rules_returns as returns
 from changke.modules.programs import store_sessions as store
+from changke.modules.programs.commands_effects import given_back
 from changke.modules.programs.terms_sessions import (
+    RETURN_KNOWN,
     SESSION_NOT_COMMITTED,
     UNKNOWN_LINE,
     RefundLine,
@@ -47,6 +50,8 @@ def take_back(tx: Tx, asked: ReturnAsked, *, at: datetime, keyring: KeyRing) -> 
 def _settled(tx: Tx, session: Session, asked: ReturnAsked, *, at: datetime, keyring: KeyRing) -> Returned:
     assert session.order_id is not None
     view = orders.order(tx, session.order_id)
+    if any(one.return_number == asked.return_id for one in view.returns):
+        raise Refusal(RETURN_KNOWN, field="return_id", have=asked.return_id)
     heard: list[OrderReturned] = []
 
     def decide(tx: Tx, facts: Sequence[Fact], *, at: datetime) -> Mapping[UUID, Sequence[Effect]]:
@@ -56,19 +61,13 @@ def _settled(tx: Tx, session: Session, asked: ReturnAsked, *, at: datetime, keyr
     envelope = _envelope(session, view, asked, at)
     [receipt] = activity.intake(tx, [envelope], at=at, keyring=keyring, decide=decide)
     if receipt.refusal is not None:
-        raise receipt.refusal
+        raise _in_words_of_the_caller(receipt.refusal)
     [given] = heard
-    lines = _refunds(session, view, given)
     effects = list(receipt.effects)
     if session.profile_id == GUEST:
         effects += _coupons_of_a_guest(tx, session, given, at)
-    back = sum(one.points for one in lines)
-    restored = closing.restore_points(tx, session, back, key=asked.return_id, at=at) if back else None
-    if restored is not None:
-        effects.append(restored)
-        kept = {**session.kept, "restored": session.kept.get("restored", 0) + restored.data["points"]}
-        store.close_sessions(tx, [replace(session, kept=kept)])
-    return _answer(asked, given, lines, effects, restored)
+    told = returns.settlement(session.kept, given, effects)
+    return Returned(asked.session_id, asked.return_id, _refunds(session, view, given), effects=effects, **told)
 
 
 def _envelope(session: Session, view: OrderView, asked: ReturnAsked, at: datetime) -> Envelope:
@@ -92,6 +91,12 @@ def _envelope(session: Session, view: OrderView, asked: ReturnAsked, at: datetim
         member_id=None if session.profile_id == GUEST else session.profile_id,
         channel=view.header.channel,
     )
+
+
+def _in_words_of_the_caller(refusal: Refusal) -> Refusal:
+    """Return a refusal of the event as one of the call: what was sent has no payload around it."""
+    field = refusal.field.removeprefix("payload.") if refusal.field else None
+    return Refusal(refusal.code, field=field, have=refusal.have, need=refusal.need, **refusal.params)
 
 
 def _number(numbers: Mapping[str, int], line_id: str, place: int) -> int:
@@ -122,35 +127,8 @@ def _refunds(session: Session, view: OrderView, given: OrderReturned) -> tuple[R
 def _coupons_of_a_guest(tx: Tx, session: Session, given: OrderReturned, at: datetime) -> list[Effect]:
     if not session.kept["coupons"]:
         return []
-    whole = given.kept_net_minor <= 0
-    [outcome] = coupons.give_back(tx, [terms_coupons.GiveBack(given.order_id, whole)], at=at)
-    if isinstance(outcome, terms_coupons.Done) and outcome.coupon_ids:
-        return [Effect("coupons_given_back", {"coupons": [str(one) for one in outcome.coupon_ids]})]
-    return []
-
-
-def _answer(
-    asked: ReturnAsked, given: OrderReturned, lines: tuple[RefundLine, ...], effects: Sequence[Effect],
-    restored: Effect | None,
-) -> Returned:  # fmt: skip
-    clawed = [one.data for one in effects if one.kind == "points_clawed_back"]
-    deducted = sum(one["refund_deducted_minor"] for one in clawed)
-    shipping = given.refund_minor - sum(part.refund_minor for part in given.lines)
-    money = sum(one.refund_minor for one in lines) + shipping
-    return Returned(
-        session_id=asked.session_id,
-        return_id=asked.return_id,
-        lines=lines,
-        value_minor=given.refund_minor,
-        refund_minor=max(0, money - deducted),
-        deducted_minor=min(deducted, money),
-        points_restored=restored.data["restored"] if restored else 0,
-        points_expired=restored.data["expired"] if restored else 0,
-        clawed_back={one["wallet_type"]: one["points"] for one in clawed},
-        shortfall={one["wallet_type"]: one["shortfall"] for one in clawed if one["shortfall"]},
-        coupons=[code for one in effects if one.kind == "coupons_given_back" for code in one.data["coupons"]],
-        effects=effects,
-    )
+    [outcome] = coupons.give_back(tx, [GiveBack(given.order_id, given.kept_net_minor <= 0)], at=at)
+    return given_back(outcome)
 
 
 def _data(answer: Returned) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from changke.modules.ledger import terms as points
 from changke.modules.ledger.queries_validity import Validities
 from changke.modules.programs import commands_committing as committing
 from changke.modules.programs import commands_quotes as quotes
+from changke.modules.programs import commands_tenders as tenders
 from changke.modules.programs import commands_told as told
 from changke.modules.programs import rules_promises as promises
 from changke.modules.programs import store_sessions as store
@@ -37,6 +38,7 @@ from changke.modules.programs.terms_sessions import (
     Session,
     SessionAnswer,
     SessionAsked,
+    Tender,
 )
 
 _HOLD_GRACE_SECONDS = 60
@@ -81,6 +83,7 @@ class _Opening:
         """Claim, meet, load, evaluate, hold, save; then commit what asked for it."""
         ours = self._claimed()
         items = self._prepared(ours)
+        tenders.lock(self.tx, _paying(items.values()), at=self.at)
         if any(one.asked.cart.pay for one in items.values()):  # a hold now, and what is earned later
             locking.lock_wallets_of(self.tx, _members(items.values()))
         self.counts = load_counts(self.tx, self.people, [one.prepared.case for one in items.values()], whole=whole)
@@ -226,6 +229,11 @@ class _Opening:
 
 def _members(items: Iterable[_Item]) -> set[UUID]:
     return {one.prepared.case.member_id for one in items if one.prepared.case.member_id is not None}
+
+
+def _paying(items: Iterable[_Item]) -> list[tuple[UUID | None, Sequence[Tender]]]:
+    found = [(one.prepared.case.member_id, one.asked.commit.tenders) for one in items if one.asked.commit]
+    return [(member, some) for member, some in found if any(one.type in tenders.OURS for one in some)]
 
 
 def _fault(asked: SessionAsked, quote: Quote) -> Refusal | None:

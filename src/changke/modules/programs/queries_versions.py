@@ -159,7 +159,7 @@ def timeline(tx: Tx, program: str | None = None) -> Timeline:
 
 
 def moment(tx: Tx, program: str | None, *, as_of: datetime) -> tuple[str, Moment]:
-    """Return the programme that is meant and what is in force of it; refuses `no_program_in_force`."""
+    """Return the programme that is meant and what is in force of it; refuses one that is unknown, or not in force."""
     code = named(tx, program)
     row = tx.raw.execute(
         "SELECT effective_from, version, digest FROM programs.version WHERE program = %s AND state = 'published'"
@@ -167,6 +167,8 @@ def moment(tx: Tx, program: str | None, *, as_of: datetime) -> tuple[str, Moment
         (code, as_of),
     ).fetchone()
     if row is None:
+        if tx.raw.execute("SELECT 1 FROM programs.program WHERE code = %s", (code,)).fetchone() is None:
+            raise Refusal(UNKNOWN_PROGRAM, field="program", have=code)
         raise Refusal(NO_PROGRAM_IN_FORCE, field="as_of", have=as_of.isoformat(), program=code)
     return code, Moment(*row)
 

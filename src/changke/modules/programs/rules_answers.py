@@ -1,7 +1,8 @@
 """Answers as data: what a cart costs and why, in sentences a cashier can read out, in both languages."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -56,6 +57,18 @@ def _names(engine: Engine) -> Mapping[str, Text]:
     return {rule.code: rule.name for campaign in engine.program.campaigns for rule in campaign.rules}
 
 
+@lru_cache(maxsize=256)
+def _on_orders(engine: Engine) -> frozenset[str]:
+    """Rules that only give something to somebody."""
+    campaigns = engine.program.campaigns
+    return frozenset(rule.code for one in campaigns for rule in one.rules if rule.trigger.kind == "order")
+
+
+def _instant(moment: datetime | None) -> datetime | None:
+    """Return a moment as every answer writes it: in UTC."""
+    return None if moment is None else moment.astimezone(UTC)
+
+
 def both(text: Text, **params: object) -> Json:
     """Return a sentence in both languages; places that are texts themselves are said in its language."""
     return {
@@ -78,8 +91,16 @@ def amount(minor: int, currency: str) -> str:
 class Writer:
     """Writes one evaluation as data."""
 
-    def __init__(self, program: str, engine: Engine, request: Request, evaluation: Evaluation) -> None:
+    def __init__(
+        self,
+        program: str,
+        engine: Engine,
+        request: Request,
+        evaluation: Evaluation,
+        wallet_name: Callable[[str], Text | None] = lambda code: None,
+    ) -> None:
         self._program = program
+        self._wallet_name = wallet_name
         self._engine = engine
         self._request = request
         self._evaluation = evaluation
@@ -97,7 +118,7 @@ class Writer:
             "program": self._program,
             "rules_version": evaluation.rules_version,
             "quote_hash": quote_hash,
-            "valid_until": evaluation.valid_until,
+            "valid_until": _instant(evaluation.valid_until),
             "currency": self._currency,
             "lines": self._lines(),
             "totals": self._totals(),
@@ -177,7 +198,8 @@ class Writer:
 
     def _credit(self, one: Credited, activates_at: datetime | None, expires_at: datetime | None) -> Json:
         lines = self._request.cart.lines
-        said = both(EARNED, name=self._name(one.rule), points=one.points, wallet=one.wallet)
+        wallet = self._wallet_name(one.wallet) or one.wallet
+        said = both(EARNED, name=self._name(one.rule), points=one.points, wallet=wallet)
         if one.capped_by:
             said = both(CAPPED, said=said, cap=one.capped_by)
         return {
@@ -189,8 +211,8 @@ class Writer:
             "because": list(one.because),
             "capped_by": one.capped_by,
             "lines": [{"line_id": lines[index].line_id, "points": value} for index, value in one.lines],
-            "activates_at": activates_at,
-            "expires_at": expires_at,
+            "activates_at": _instant(activates_at),
+            "expires_at": _instant(expires_at),
             "text": said,
         }
 
@@ -217,7 +239,7 @@ class Writer:
         found: Json = {"code": one.code, "text": self.reason(one)}
         for name in ("rule", "coupon", "condition", "fact", "have", "need", "blocked_by"):
             if (value := getattr(one, name)) is not None:
-                found[name] = value
+                found[name] = str(value).lower() if isinstance(value, bool) else value
         return found
 
     def reason(self, one: Rejection) -> Json:
@@ -252,6 +274,9 @@ class Writer:
             found.append({"rule": one.rule, "version": version, "result": "applied", "lane": one.lane})
         given = {one.rule for one in evaluation.credits} | {one.rule for one in evaluation.due}
         found += [{"rule": rule, "version": version, "result": "applied"} for rule in sorted(given)]
+        guest = self._request.member is None
         for two in evaluation.rejections:
+            if guest and two.code == "no_effect" and two.rule in _on_orders(self._engine):
+                two = replace(two, code="members_only")  # there is nobody to give it to
             found.append({"version": version, "result": "rejected", **self._rejection(two)})
         return found

@@ -10,6 +10,7 @@ from changke.kernel import strict_json
 from changke.kernel.errors import Refusal, refusal_codes
 from changke.kernel.i18n import Text
 from changke.kernel.money import exponent, split
+from changke.modules.activity.terms import OrderReturned
 from changke.modules.benefits.terms_coupons import LIMIT_REACHED
 from changke.modules.programs import rules_deciding as deciding
 from changke.modules.programs.terms_definition import STANDARD_LANES, EarnSettings, LaneKind, Program
@@ -51,7 +52,8 @@ def broken(evaluation: Evaluation) -> Refusal | None:
             return Refusal(LIMIT_REACHED, field="coupons", have=one.have, need=one.need)
         said = REJECTIONS.get(one.code, Text(one.code, one.code))
         code = refusal_codes().get(one.code, COUPON_NOT_USABLE)
-        return Refusal(code, field="coupons", have=one.have, need=one.need, coupon=one.coupon, reason=said.en)
+        have = one.coupon if one.have is None else one.have
+        return Refusal(code, field="coupons", have=have, need=one.need, coupon=one.coupon, reason=said.en)
     return None
 
 
@@ -212,9 +214,32 @@ def part(share: int, net: int, before: int, more: int) -> int:
     return (2 * share * (before + more) + net) // (2 * net) - (2 * share * before + net) // (2 * net)
 
 
+def points_back(data: Mapping[str, Any], given: OrderReturned) -> tuple[int, int]:
+    """Return the points, and their value, that paid for what comes back, by the split of the sale."""
+    paid, points, minor = data["line_points"], 0, 0
+    for part_ in given.lines if paid else ():
+        if part_.line_no <= len(paid):  # a gift has no price
+            share, share_minor = paid[part_.line_no - 1]
+            net = data["lines"][part_.line_no - 1]["net_minor"]
+            before = net - part_.kept_net_minor - part_.refund_minor
+            points += part(share, net, before, part_.refund_minor)
+            minor += part(share_minor, net, before, part_.refund_minor)
+    return points, minor
+
+
+def tenders_back(data: Mapping[str, Any], before: int, more: int) -> dict[str, int]:
+    """Return what each tender that was taken gets of a refund, when `before` was paid back already: its share."""
+    whole = data["payable"] - (0 if data["tax_included"] else data["tax"])
+    more = min(more, whole - before)
+    return {key: part(amount, whole, before, more) for _, amount, _, key in data.get("taken", ())}
+
+
 def request_data(body: bytes) -> Mapping[str, Any]:
-    """Return what was sent, as data to keep."""
-    found: Mapping[str, Any] = strict_json.loads(body)
+    """Return what was sent, as data to keep: without the codes and PINs of gift cards."""
+    found: dict[str, Any] = strict_json.loads(body)
+    for one in (found.get("order") or {}).get("tenders") or ():
+        for name in ("code", "pin"):
+            one.pop(name, None)
     return found
 
 

@@ -65,6 +65,27 @@ def lock_sessions(tx: Tx, owners: Mapping[UUID, UUID]) -> dict[UUID, Session]:
     return {row[0]: Session(*row) for row in rows}
 
 
+def lock_sessions_of_orders(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, Session]:
+    """Lock the sessions behind orders, in the order of their ids; returns them by order, the others are left out."""
+    rows = tx.raw.execute(
+        f"SELECT {_COLUMNS} FROM programs.session s WHERE s.order_id = ANY(%s::uuid[]) ORDER BY s.session_id"
+        " FOR UPDATE OF s",
+        (ids(order_ids),),
+    ).fetchall()
+    return {one.order_id: one for one in (Session(*row) for row in rows) if one.order_id is not None}
+
+
+def stands(tx: Tx, session_id: UUID) -> bool:
+    """Return whether a session is an order already."""
+    row = tx.raw.execute(
+        "SELECT 1 FROM programs.session_key k JOIN programs.session s"
+        " ON (s.profile_id, s.session_id) = (k.profile_id, k.session_id)"
+        " WHERE k.session_id = %s AND s.order_id IS NOT NULL",
+        (session_id,),
+    ).fetchone()
+    return row is not None
+
+
 def read_sessions(tx: Tx, owners: Mapping[UUID, UUID]) -> dict[UUID, Session]:
     """Return sessions, named by id and profile, as they are, without a lock."""
     rows = tx.raw.execute(
@@ -145,4 +166,4 @@ def add_return(
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    return orjson.dumps(data).decode()
+    return orjson.dumps(data, option=orjson.OPT_UTC_Z).decode()

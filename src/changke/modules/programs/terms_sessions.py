@@ -15,6 +15,8 @@ TTL_SECONDS = 900
 TTL_SECONDS_MAX = 86_400
 TENDERS_MAX = 20
 POINTS = "points"
+STORED_VALUE = "stored_value"
+GIFT_CARD = "gift_card"
 
 SessionState = Literal["open", "committed", "cancelled", "lapsed"]
 
@@ -40,11 +42,17 @@ class CartAsked:
 
 @dataclass(frozen=True, slots=True)
 class Tender:
-    """A part of the payment."""
+    """A part of the payment.
+
+    Stored value (of `scheme`, empty: the only one there is) and gift cards (`code`, `pin`) are really taken.
+    """
 
     type: str
     amount_minor: int
     reference: str | None = None
+    scheme: str | None = None
+    code: str | None = None
+    pin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ class RefundLine:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A return was settled. `refund_minor` is money to pay out, after what a shortfall took off it."""
+    """A return was settled. `refund_minor` is money to pay out: less what a shortfall took and what `tenders` got."""
 
     session_id: UUID
     return_id: str
@@ -156,6 +164,8 @@ class Returned:
     shortfall: Mapping[str, int]
     coupons: Sequence[str]
     effects: Sequence[Effect]
+    coupon_codes: Sequence[str] = ()
+    tenders: Sequence[Mapping[str, Any]] = ()
     duplicate: bool = False
 
 
@@ -193,11 +203,26 @@ SESSION_CLOSED = _code("session_closed", 409, "the session is {have} already", "
 SESSION_NOT_COMMITTED = _code(
     "session_not_committed", 409, "the session is {have}; only a committed one takes returns", "会话为 {have}，不可退货"
 )
+RETURN_KNOWN = _code(
+    "return_known", 409, "return {have} of this order was recorded already, by an event", "退货单 {have} 已由事件记录"
+)
 WRONG_CURRENCY = _code(
     "wrong_currency", 422, "{field} is {have}; this programme is in {need}", "{field} 为 {have}，该计划币种为 {need}"
 )
 TENDERS_DO_NOT_ADD_UP = _code(
     "tenders_do_not_add_up", 422, "the payments sum to {have}; {need} is owed", "支付合计 {have}，应付 {need}"
+)
+TENDER_NEEDS_MEMBER = _code(
+    "tender_needs_member", 422, "{field}: only a member pays with {have}", "{field}：{have} 仅限会员支付"
+)
+TENDER_NEEDS_CARD = _code(
+    "tender_needs_card", 422, "{field}: a gift card pays with its code and PIN", "{field}：礼品卡支付需卡号与密码"
+)
+SCHEME_NEEDED = _code(
+    "stored_value_scheme_needed",
+    422,
+    "{field} has to name a stored-value scheme in {have}; there are: {need}",
+    "{field} 须指定 {have} 储值方案，现有：{need}",
 )
 MEMBER_NOT_FOUND = _code("member_not_found", 404, "there is no such member ({field})", "找不到该会员（{field}）")
 TOO_MANY_UNITS = _code("too_many_units", 422, "{have} units; at most {need}", "共 {have} 件，最多 {need} 件")

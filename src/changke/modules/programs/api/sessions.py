@@ -11,16 +11,18 @@ from pydantic import BaseModel, Field, StringConstraints
 from changke.kernel import strict_json
 from changke.kernel.errors import Refusal
 from changke.kernel.ids import derived_id
-from changke.kernel.web import MEMBER_BUSY, EdgeNow, PermissionRouter, json_answer
+from changke.kernel.web import MEMBER_BUSY, Edge, EdgeNow, PermissionRouter, json_answer
 from changke.modules.activity.terms import Effect
 from changke.modules.programs import commands_closing as closing
 from changke.modules.programs import commands_committing as committing
 from changke.modules.programs import commands_session_returns as returns
 from changke.modules.programs import commands_sessions as sessions
+from changke.modules.programs import commands_tenders as tenders
 from changke.modules.programs import queries_sessions as queries
 from changke.modules.programs.api.carts import PLAIN, CartIn, EvaluationOut, Minor, Wire, Word, asked_of, profile_of
 from changke.modules.programs.terms_evaluation import LINES_MAX, UNITS_MAX
 from changke.modules.programs.terms_sessions import (
+    GIFT_CARD,
     TENDERS_MAX,
     TTL_SECONDS,
     TTL_SECONDS_MAX,
@@ -55,9 +57,12 @@ Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 class TenderIn(Wire):
     """A part of the payment."""
 
-    type: Word = Field(description="cash, card, gift_card, stored_value, points …")
+    type: Word = Field(description="cash, card …; points, stored_value and gift_card are really taken")
     amount_minor: Minor
     reference: Word | None = None
+    scheme: Word | None = Field(default=None, description="stored_value: of which scheme; empty: the only one there is")
+    code: Word | None = Field(default=None, description="gift_card: as printed")
+    pin: Word | None = Field(default=None, description="gift_card: its PIN; kept nowhere")
 
 
 class OrderIn(Wire):
@@ -100,6 +105,28 @@ class ReturnIn(Wire):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN)] | None = None
 
 
+class TenderBackOut(BaseModel):
+    """What went back to a tender that was taken here."""
+
+    type: str
+    amount_minor: int
+
+
+class SettledOut(BaseModel):
+    """How what came back was settled."""
+
+    value_minor: int = Field(description="what the goods cost after offers, however it was paid")
+    refund_minor: int = Field(description="money to pay out")
+    deducted_minor: int = Field(description="taken off the refund for points that could not be taken back")
+    points_restored: int
+    points_expired: int
+    tenders: list[TenderBackOut] = Field(description="stored value and gift cards that got their share back")
+    clawed_back: dict[str, int] = Field(description="points taken back, by wallet")
+    shortfall: dict[str, int]
+    coupons: list[str] = Field(description="coupons that are there again")
+    coupon_codes: list[str] = Field(description="their codes")
+
+
 class SessionOut(BaseModel):
     """A session: what was promised, how it stands."""
 
@@ -109,6 +136,7 @@ class SessionOut(BaseModel):
     expires_at: datetime
     order_id: UUID | None
     effects: list[dict[str, Any]] = Field(description="what the order led to: points, coupons, tiers")
+    reversed: SettledOut | None = Field(description="what cancelling it as an order undid")
     quote: EvaluationOut
 
 
@@ -122,20 +150,12 @@ class RefundLineOut(BaseModel):
     points: int
 
 
-class ReturnOut(BaseModel):
+class ReturnOut(SettledOut):
     """How a return was settled."""
 
     session_id: UUID
     return_id: str
     lines: list[RefundLineOut]
-    value_minor: int = Field(description="what the goods cost after offers, however it was paid")
-    refund_minor: int = Field(description="money to pay out")
-    deducted_minor: int = Field(description="taken off the refund for points that could not be taken back")
-    points_restored: int
-    points_expired: int
-    clawed_back: dict[str, int] = Field(description="points taken back, by wallet")
-    shortfall: dict[str, int]
-    coupons: list[str] = Field(description="coupons that are there again")
     effects: list[dict[str, Any]]
 
 
@@ -164,6 +184,8 @@ def open_session(body: SessionIn, key: IdempotencyKey, edge: EdgeNow) -> Respons
         quote_hash=body.quote_hash,
         commit=_commit(session_id, body.order, body.quote_hash) if body.commit else None,
     )
+    if asked.commit is not None:
+        _check_cards(edge, asked.commit)
     answer = edge.open_session(asked)
     if isinstance(answer, Busy):
         with edge.database.transaction() as tx:
@@ -172,10 +194,21 @@ def open_session(body: SessionIn, key: IdempotencyKey, edge: EdgeNow) -> Respons
 
 
 def _commit(session_id: UUID, order: OrderIn, quote_hash: str | None) -> CommitAsked:
-    tenders = tuple(Tender(one.type, one.amount_minor, one.reference) for one in order.tenders)
+    tenders = tuple(
+        Tender(one.type, one.amount_minor, one.reference, one.scheme, one.code, one.pin) for one in order.tenders
+    )
     return CommitAsked(
         session_id, quote_hash, order.order_number, order.order_namespace, order.cashier, order.source, tenders
     )
+
+
+def _check_cards(edge: Edge, asked: CommitAsked) -> None:
+    """Refuse gift cards that do not fit, in a transaction of their own, so that a wrong PIN is counted."""
+    if any(one.type == GIFT_CARD for one in asked.tenders):
+        with edge.database.transaction() as tx:
+            refusal = tenders.check_cards(tx, asked, at=edge.clock.now())
+        if refusal is not None:
+            raise refusal
 
 
 def _stands(answer: SessionAnswer) -> Session:
@@ -196,6 +229,7 @@ def _session(session: Session) -> dict[str, Any]:
         "expires_at": session.expires_at,
         "order_id": session.order_id,
         "effects": effects,
+        "reversed": session.kept.get("reversed"),
         "quote": session.answer,
     }
 
@@ -220,6 +254,7 @@ def commit_session(session_id: SessionPath, body: CommitIn, edge: EdgeNow) -> Re
     Another `quote_hash` is refused with what the session promises, and nothing is written. Again answers the same.
     """
     asked = _commit(session_id, body, body.quote_hash)
+    _check_cards(edge, asked)
     answer = edge.commit_session(asked)
     if isinstance(answer, Busy):
         with edge.database.transaction() as tx:
@@ -267,6 +302,8 @@ def _return(found: Returned) -> dict[str, Any]:
         "clawed_back": found.clawed_back,
         "shortfall": found.shortfall,
         "coupons": found.coupons,
+        "coupon_codes": found.coupon_codes,
+        "tenders": found.tenders,
         "effects": [_effect(one) for one in found.effects],
     }
 

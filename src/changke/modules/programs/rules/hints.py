@@ -109,7 +109,7 @@ def hints(view: View, near: Sequence[Near], steps: Sequence[NextStep], unit: int
         distance = step.missing * _FINE // step.need
         found.append((distance, *_named(step.candidate, step.missing, None, step.gain, 0)))
     found.sort(key=lambda each: each[:2])
-    return tuple([hint for _, _, hint in found[:HINTS_MAX]])
+    return tuple(dict.fromkeys(hint for _, _, hint in found))[:HINTS_MAX]
 
 
 def _named(candidate: Candidate, money: int | None, milli: int | None, minor: int, points: int) -> tuple[str, NextBest]:
