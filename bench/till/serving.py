@@ -43,7 +43,7 @@ AT_LEAST = frozenset(("http_evaluations_per_s", "http_commits_per_s"))
 
 def measure(*, quick: bool) -> dict[str, float]:
     """Open a house with a shop, measure the three, return their figures."""
-    members, carts, seconds, publications = (2_000, 400, 4.0, 4) if quick else (20_000, 3_000, 20.0, 10)
+    members, carts, seconds, publications = (1_000, 300, 3.0, 3) if quick else (20_000, 3_000, 20.0, 10)
     with open_house() as house:
         shop = shops.open_shop(house, rules=RULES, members=members, carts=carts)
         house.run(servers=1)
