@@ -167,3 +167,15 @@ def test_a_guest_pays_with_a_gift_card(purse, clock):
     item = heard(purse, "order.cancelled", "e-1", "T-1")
     assert [one["kind"] for one in item["effects"]] == ["tender_given_back"]
     assert on_card(purse, clock) == 5_000
+
+
+def test_a_till_is_told_in_its_own_words(shop):
+    mistyped = shop.post(
+        "/v1/sessions", json=full_cart(shop, coupons=["NOSUCHCODE"]), headers={"Idempotency-Key": "n"}
+    ).json()
+    assert (mistyped["have"], "None" in mistyped["detail"]) == ("NOSUCHCODE", False)
+    told = shop.post("/v1/evaluations", json=full_cart(shop)).json()
+    assert told["valid_until"].endswith("Z")
+    assert told["earn"][0]["text"] == {"en": "base: 125 points", "zh-CN": "规则：得 125 积分"}
+    guest = shop.post("/v1/evaluations", json={**CART, "explain": "all"}).json()
+    assert {one["rule"]: one["code"] for one in guest["trace"] if "code" in one}["base"] == "members_only"
