@@ -19,6 +19,10 @@ from changke.modules.programs import commands as programs
 from changke.modules.programs import commands_committing as committing
 from changke.modules.programs import commands_sessions as sessions
 
+_TILLS_GATHER_SECONDS = 0.01
+"""A call of a till takes some milliseconds on its way: those just answered come again a little later than callers of a
+posting. With 8 tills an order costs a quarter less when all share a commit instead of half of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -69,12 +73,16 @@ def make_edge(settings: Settings, database: Database, keyring: KeyRing, *, clock
         decide=programs.decide,
         post=GroupCommit(database, lambda tx, requests: ledger.post(tx, requests, at=clock.now())).submit,
         open_session=GroupCommit(
-            database, lambda tx, asked: sessions.open_sessions(tx, asked, at=clock.now(), keyring=keyring), batch_max=32
+            database,
+            lambda tx, asked: sessions.open_sessions(tx, asked, at=clock.now(), keyring=keyring),
+            batch_max=32,
+            gather_seconds=_TILLS_GATHER_SECONDS,
         ).submit,
         commit_session=GroupCommit(
             database,
             lambda tx, asked: committing.commit_sessions(tx, asked, at=clock.now(), keyring=keyring),
             batch_max=32,
+            gather_seconds=_TILLS_GATHER_SECONDS,
         ).submit,
         claim=GroupCommit(database, lambda tx, claims: coupons.claim(tx, claims, at=clock.now())).submit,
         limiter=RateLimiter(per_second=settings.rate_limit_per_second),
