@@ -1,6 +1,7 @@
 """What really pays for an order, and comes back with the goods: points, stored value, gift cards."""
 
 import pytest
+from tests.programs import trade
 from tests.programs.test_sessions_api import CART, balance, full_cart
 from tests.programs.test_sessions_api import shop as _shop
 
@@ -179,3 +180,17 @@ def test_a_till_is_told_in_its_own_words(shop):
     assert told["earn"][0]["text"] == {"en": "base: 125 points", "zh-CN": "规则：得 125 积分"}
     guest = shop.post("/v1/evaluations", json={**CART, "explain": "all"}).json()
     assert {one["rule"]: one["code"] for one in guest["trace"] if "code" in one}["base"] == "members_only"
+
+
+def test_what_is_missing_is_said_once(shop, clock):
+    off = {"kind": "reduction", "steps": [{"from_minor": 25_000, "off_minor": 3_000}]}
+    member = {"kind": "percent_off", "percent": "1", "on": {"fact": "line.sku", "is": "tea"}}
+    rules = (
+        trade.rule("price", member, on="cart", lane="member_price"),
+        trade.rule("thirty", off, on="cart", lane="full_reduction", when={"fact": "cart.amount", "gte": 25_000}),
+    )
+    with shop.database.transaction() as tx:
+        trade.publish(tx, trade.document(*rules), at=clock.now())
+    lines = [{"line_id": "a", "sku": "tea", "quantity": 1, "unit_price_minor": 25_000}]
+    told = shop.post("/v1/evaluations", json={**CART, "lines": lines}).json()["next_best"]
+    assert [(one["rule"], one["missing_minor"]) for one in told] == [("thirty", 250)]
