@@ -56,8 +56,9 @@ def test_every_call_arrives_once(live, library, gzip):
 @pytest.mark.parametrize("library", [segment, rudder])
 def test_a_message_the_library_sends_again_counts_once(live, library):
     client = library(live, sync_mode=True)
+    yesterday = _yesterday()
     for _ in range(2):
-        client.track("anna-7", "Order Completed", ORDER, message_id="m-1", timestamp=_yesterday())
+        client.track("anna-7", "Order Completed", ORDER, message_id="m-1", timestamp=yesterday)
     assert live.tallies() == {"accepted": 1, "duplicate": 1}
 
 
