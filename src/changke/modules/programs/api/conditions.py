@@ -1,6 +1,6 @@
 """HTTP routes for writing conditions: the facts there are, and one condition in all its forms."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,7 +38,9 @@ class ConditionIn(BaseModel):
         default=None, max_length=20_000, examples=['member.tier in ["gold"] && cart.amount >= 10000']
     )
     json_logic: dict[str, Any] | None = Field(default=None, examples=[{">=": [{"var": "cart.amount"}, 10_000]}])
-    sets: list[str] = Field(default=[], max_length=200, description="names of sets of SKUs it may use")
+    sets: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=200, description="names of sets of SKUs it may use"
+    )
 
 
 class ConditionOut(BaseModel):
