@@ -184,26 +184,41 @@ _Key = tuple[str, int, str]
 
 
 class Engines:
-    """Compiled engines of this process, the least lately used thrown away first. Compiling holds no lock."""
+    """Compiled engines of this process, the least lately used thrown away first.
+
+    Compiling holds up only those who wait for the same engine: they share what the first one makes.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._known: OrderedDict[_Key, Engine] = OrderedDict()
+        self._making: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, key: _Key, compiled: Callable[[], Engine]) -> Engine:
-        """Return the engine of a key, compiled now when it is not there; two who ask at once may both compile."""
+        """Return the engine of a key, compiled now when it is not there."""
         with self._lock:
-            found = self._known.get(key)
+            found = self._found(key)
             if found is not None:
-                self._known.move_to_end(key)
                 return found
-        made = compiled()
-        with self._lock:
-            self._known[key] = made
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
-        return made
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                found = self._found(key)
+            if found is None:
+                found = compiled()
+            with self._lock:
+                self._known[key] = found
+                self._making.pop(key, None)
+                while len(self._known) > self._size:
+                    self._known.popitem(last=False)
+        return found
+
+    def _found(self, key: _Key) -> Engine | None:
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
 
 
 _engines = Engines(ENGINES_MAX)
