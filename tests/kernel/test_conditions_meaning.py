@@ -87,7 +87,7 @@ def test_a_condition_on_one_line():
     assert [holds_for_line(on, line, sets=SETS) for line in ANNA.lines] == [True, False, False]
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(nodes(), FACTS)
 def test_there_is_a_reason_exactly_when_it_does_not_hold(node, facts):
     held = holds(node, facts, sets=SETS)
@@ -95,7 +95,7 @@ def test_there_is_a_reason_exactly_when_it_does_not_hold(node, facts):
     assert holds(Not(node), facts, sets=SETS) is not held
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(nodes(), FACTS)
 def test_a_verdict_is_never_wrong(node, facts):
     for said in (verdict(node), verdict(node, SCHEMA)):

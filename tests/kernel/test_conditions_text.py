@@ -34,7 +34,7 @@ def test_a_condition_reads_like_a_sentence():
     assert to_text(node) == text
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(nodes())
 def test_what_is_written_reads_back_the_same(node):
     assert read(to_text(node)) == node
