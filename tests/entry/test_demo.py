@@ -9,6 +9,7 @@ from tests import conftest
 from changke.entry import demo, wiring
 from changke.kernel.database import Database
 from changke.kernel.settings import Settings
+from changke.modules.programs import commands_accuracy as accuracy
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +48,37 @@ def test_every_household_is_a_member(report, direct):
     assert report.members == households == 2_469
 
 
-def test_points_are_what_the_baskets_say(report, direct, house):
-    (issued,) = direct.execute("SELECT sum(net_minor // 100) FROM basket").fetchone()
-    assert report.points_issued == issued
+def test_points_are_what_an_independent_reading_of_the_rules_says(report, house):
+    database = Database(house.url, pool_size=2)
+    with database.rehearsal() as tx:
+        since, until = tx.raw.execute("SELECT min(occurred_at), max(occurred_at) FROM activity.sale_order").fetchone()
+        found = accuracy.measure(tx, "grocery", since=since, until=until, sample=3_000, at=until)
+        (decided,) = tx.raw.execute("SELECT sum(points) FROM programs.order_decision").fetchone()
+    database.close()
+    assert (found.compared, found.agreed, found.skipped) == (3_000, 3_000, 0), found.differences[:3]
+    assert report.points_issued == decided
+
+
+def test_points_that_are_not_expired_are_outstanding(report):
     assert report.points_issued - report.points_expired == report.points_outstanding
     assert 0 < report.points_expired < report.points_issued
 
 
-def test_every_members_points_are_the_sum_of_their_baskets(report, direct, house):
-    earned = direct.execute(
-        "SELECT household_id, sum(net_minor // 100) AS points FROM basket GROUP BY 1 HAVING points > 0"
-    ).fetchall()
-    database = Database(house.url, pool_size=2)
-    with database.snapshot() as tx:
-        rows = tx.raw.execute(
-            "SELECT sum(amount)::bigint FROM ledger.entry WHERE kind = 'earn' GROUP BY member_id"
-        ).fetchall()
-    database.close()
-    assert sorted(points for _, points in earned) == sorted(points for (points,) in rows)
+def test_multipliers_add_to_the_plain_points(report, direct):
+    (plain,) = direct.execute("SELECT sum(net_minor // 100) FROM basket").fetchone()
+    assert plain < report.points_issued < 2 * plain
+
+
+def test_coupons_are_redeemed_as_they_really_were(report):
+    redeemed = duckdb.execute(f"SELECT count(*) FROM '{demo.folder()}/coupon_redemptions.parquet'").fetchone()
+    mailed = duckdb.execute(f"SELECT count(*) FROM '{demo.folder()}/campaigns.parquet'").fetchone()
+    assert (report.coupons.redeemed, report.coupons.issued, report.coupons.mailings) == (*redeemed, *mailed, 27)
+
+
+def test_every_member_stands_on_one_of_the_four_tiers(report):
+    assert [one.tier for one in report.tiers] == ["explorer", "loyalist", "advocate", "co_creator"]
+    assert sum(one.members for one in report.tiers) == report.members
+    assert all(one.members for one in report.tiers)
 
 
 def test_the_ledger_is_in_order_and_sealed(report):

@@ -85,7 +85,7 @@ class AssignIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["store", "source"]
-    codes: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
+    codes: list[Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]+$")]] = Field(
         min_length=1, max_length=1000, description="`*` as a source is every source that is not named"
     )
     program: str | None = Field(default=None, pattern=_CODE, description="empty: take them out again")

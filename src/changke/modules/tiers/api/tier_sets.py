@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from fastapi import Body, Depends, Path, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from changke.kernel.clock import check_instant
 from changke.kernel.principal import Principal
@@ -34,8 +35,20 @@ _EXAMPLE = {
     "validity": {"kind": "months", "months": 12},
     "grace": {"days": 30, "to_end_of_month": True},
 }
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what cannot be written as JSON again, such as half of a surrogate pair."""
+    try:
+        orjson.dumps(data)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error)) from None
+    return data
+
+
 Definition = Annotated[
     dict[str, Any],
+    AfterValidator(_plain),
     Body(
         description="ladder, basis (score or wallet), immediate rules, review, downgrade, validity, grace;"
         " what is not valid is refused with its path",
